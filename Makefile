@@ -1,0 +1,45 @@
+# One command each, on a machine that has python3 with its venv module, git and make:
+#   make demo    train and evaluate on simulated data, no network but for the installation; prints the report's path
+#   make lab     JupyterLab on the notebooks
+#   make test    every check
+#   make docs    the documentation site in _docs (needs Quarto)
+#   make readme  README.md from nbs/index.ipynb
+#   make clean   remove what can be made again, but for .venv and runs
+PYTHON  ?= python3
+WORKERS ?= 2
+bin     := .venv/bin
+
+.PHONY: demo lab test docs readme clean
+.NOTPARALLEL:
+
+demo: .venv/demo
+	$(bin)/btnb demo --out runs/demo
+
+lab: .venv/lab
+	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) nbs
+
+# One thread a process: the tests run in $(WORKERS) processes.
+test: .venv/test
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest -n $(WORKERS) --dist worksteal -ra tests
+
+docs: .venv/test
+	@command -v quarto >/dev/null || { echo "make docs needs Quarto, which is not installed: https://quarto.org/docs/get-started"; exit 1; }
+	PATH="$(CURDIR)/$(bin):$$PATH" nbdev_docs
+
+readme: .venv/test
+	$(bin)/python tools/readme.py
+
+clean:
+	rm -rf build dist _docs _proc .pytest_cache *.egg-info
+	find . -path ./.venv -prune -o -path ./runs -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
+
+# .venv/ok exists while the environment is whole. What interrupts an installation leaves none, and the next one starts afresh.
+.venv/demo: extras = offline
+.venv/lab:  extras = offline,labs
+.venv/test: extras = offline,labs,data,dev
+.venv/demo .venv/lab .venv/test: settings.ini setup.py pyproject.toml
+	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { echo "$(PYTHON) lacks its venv module: apt install python3-venv, then again"; exit 1; }
+	@test -e .venv/ok || $(PYTHON) -m venv --clear .venv
+	@rm -f .venv/ok
+	$(bin)/python -m pip install --disable-pip-version-check -e ".[$(extras)]"
+	@touch .venv/ok $@

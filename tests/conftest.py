@@ -1,0 +1,40 @@
+"What several test files share."
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = ROOT.parent/"shared"/"data"  # real MRI slices, beside the checkout where there are any: never copied into it
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    "The checkout."
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    "The tutorial's own 253 slices, in folders no and yes."
+    folder = REAL/"brain_tumor_dataset"
+    if not folder.is_dir(): pytest.skip(f"no real slices at {os.path.relpath(folder, ROOT)}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run():
+    "Runs a command of this environment by its name (or `python`) and returns what it printed; `rc` is the status it must end with, a variable set to None is removed."
+    def _run(command, *args, rc=0, cwd=ROOT, **env):
+        folder = Path(sysconfig.get_path("scripts"))
+        program = sys.executable if command == "python" else str(folder/command)
+        variables = {key: value for key, value in {**os.environ, "PYTHONIOENCODING": "utf-8", **env}.items() if value is not None}
+        done = subprocess.run([program, *map(str, args)], cwd=cwd, env=variables, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, encoding="utf-8", errors="replace")
+        out = done.stdout + done.stderr
+        assert rc is None or done.returncode == rc, f"{command} {' '.join(map(str, args))} ended with {done.returncode}:\n{out[-6000:]}"
+        return out
+    return _run

@@ -1,0 +1,81 @@
+"The tutorial as a student meets it: JupyterLab in a browser, Run All Cells, look."
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    "Address of a JupyterLab on a copy of the notebooks, with all cells kept in the page and no settings of this machine."
+    shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    settings = tmp_path/"settings"
+    for name, values in {"notebook-extension/tracker": {"windowingMode": "none"}, "apputils-extension/notification": {"fetchNews": "false"}}.items():
+        file = settings/"@jupyterlab"/f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token, log = secrets.token_hex(8), tmp_path/"lab.log"
+    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(settings), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path/"workspaces"), "JUPYTER_CONFIG_DIR": str(tmp_path/"config")}
+    env.pop("BRAIN_TUMOR_DATA", None)
+    with log.open("w") as out:
+        server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+                                   f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path/'nbs'}"],
+                                  env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                time.sleep(.5)
+        else: pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+        yield f"http://127.0.0.1:{port}/lab/tree/tutorial.ipynb?token={token}&reset"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine (Debian: apt install chromium)")
+def test_tutorial_in_jupyterlab(lab, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api")
+    book = tmp_path/"nbs"/"tutorial.ipynb"
+    before = json.loads(book.read_text(encoding="utf-8"))["cells"]
+    pictures = sum("image/png" in output.get("data", {}) for cell in before for output in cell.get("outputs", []))
+    assert pictures, "the tutorial stores no picture"
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(lab)
+        page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_text("python3 | Idle")).first.wait_for(timeout=120_000)
+        page.get_by_role("menuitem", name="Edit", exact=True).click()
+        page.get_by_text("Clear Outputs of All Cells").click()
+        page.wait_for_function("() => !document.querySelector('.jp-OutputArea-output')", timeout=30_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        done = """() => { const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(o => o.textContent.trim());
+                          return prompts.length && prompts.every(o => /^\\[\\d+\\]:$/.test(o)) || document.querySelector('[data-mime-type="application/vnd.jupyter.error"]') }"""
+        try: page.wait_for_function(done, timeout=300_000)
+        finally: page.screenshot(path=tmp_path/"tutorial.png")
+        shown = page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea-output img')].filter(o => o.complete && o.naturalWidth > 50).length")
+        errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+        page.set_viewport_size({"width": 1300, "height": 8000})
+        page.screenshot(path=tmp_path/"tutorial.png")
+        browser.close()
+    print(f"screenshot: {tmp_path/'tutorial.png'}")
+    assert not errors, errors
+    assert shown == pictures, f"{pictures} pictures are stored, {shown} appeared; see {tmp_path/'tutorial.png'}"

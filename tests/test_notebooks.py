@@ -1,0 +1,64 @@
+"Every notebook runs from top to bottom, and its stored outputs are what it prints."
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
+by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def nbdev_test(run, path, *options, **env):
+    "Runs nbdev_test on one notebook in a process of its own."
+    out = run("nbdev_test", "--path", path, "--n_workers", 0, *options, **env)
+    assert "No files were eligible" not in out and "Success" in out, out
+
+
+@by_name
+def test_notebook(run, path):
+    "On the simulated slices, without whatever data this machine has."
+    nbdev_test(run, path, BRAIN_TUMOR_DATA=None)
+
+
+@by_name
+def test_notebook_on_real_slices(run, path, real_data):
+    "On the real slices, with the cells that need them."
+    nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(real_data))
+
+
+def nbval(run, root, path, rc=0):
+    "Runs `pytest --nbval` on one notebook of the checkout, or copy of it, at `root`."
+    return run("python", "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-p", "no:xdist", "--color=no", path.relative_to(root), cwd=root, rc=rc)
+
+
+@by_name
+def test_stored_outputs(run, path):
+    "What a notebook stores is what it prints now, word for word; pictures are not compared."
+    assert " passed" in nbval(run, ROOT, path)
+
+
+def first_text(cells):
+    "Index of the first cell that printed or returned text, and that output's lines."
+    for i, cell in enumerate(cells):
+        for output in cell.get("outputs", []):
+            lines = output.get("text") or output.get("data", {}).get("text/plain")
+            if lines and "<Figure" not in lines[0]: return i, lines
+    return None
+
+
+def test_altered_output_is_noticed(run, tmp_path):
+    "nbval passes a copy of a notebook, and fails once a character of a stored output is changed. The copy ends after that output, to be quick."
+    (tmp_path/"nbs").mkdir()
+    for name in ("settings.ini", "pyproject.toml", "nbs/conftest.py"): shutil.copy(ROOT/name, tmp_path/name)
+    texts = {path: first_text(json.loads(path.read_text(encoding="utf-8"))["cells"]) for path in NOTEBOOKS}
+    path = min((path for path in NOTEBOOKS if texts[path]), key=lambda path: texts[path][0])
+    book, copy = json.loads(path.read_text(encoding="utf-8")), tmp_path/"nbs"/path.name
+    last, lines = first_text(book["cells"])
+    book["cells"] = book["cells"][:last+1]
+    copy.write_text(json.dumps(book), encoding="utf-8")
+    nbval(run, tmp_path, copy)
+    lines[0] = ("9" if lines[0][0] != "9" else "8") + lines[0][1:]
+    copy.write_text(json.dumps(book), encoding="utf-8")
+    assert "1 failed" in nbval(run, tmp_path, copy, rc=1)

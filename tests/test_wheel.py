@@ -1,0 +1,93 @@
+"""The package as a user gets it: built, installed, used from another folder.
+
+The environment is new and holds this package's wheel and nothing else. Its third-party packages are those of the environment that
+runs the tests, reached by a path file: a second torch would cost minutes and 6 GB. So this shows that the wheel is complete, and that
+nothing is taken from the checkout. That the *requirements* are complete, `test_imports_are_declared` shows from the source.
+"""
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIB = ROOT/"brain_tumor_nb"
+config = ConfigParser(delimiters=["="])
+config.read(ROOT/"settings.ini", encoding="utf-8")
+cfg = config["DEFAULT"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory, run):
+    "The wheel, made from the source distribution, made from a copy of the checkout."
+    folder = tmp_path_factory.mktemp("build")
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "runs", "_docs", "_proc", "_modidx.py")
+    shutil.copytree(ROOT, folder/"source", ignore=left_out)
+    run("python", "-m", "build", "--no-isolation", "--outdir", folder/"dist", folder/"source")
+    return next((folder/"dist").glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, run, wheel):
+    "A new environment with the wheel in it: its folder of commands."
+    folder = tmp_path_factory.mktemp("empty")/"venv"
+    run("python", "-m", "venv", "--without-pip", folder)
+    bin = folder/("Scripts" if os.name == "nt" else "bin")
+    run("python", "-m", "pip", "--python", bin/"python", "install", "--no-deps", "--no-index", wheel)
+    site = subprocess.check_output([bin/"python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True).strip()
+    Path(site, "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return bin
+
+
+def elsewhere(program, *args, cwd):
+    "Runs a command away from the checkout, without a way back to it."
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run([program, *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_wheel_holds_the_library(wheel):
+    "Every file of the library is in it, and nothing else of the checkout."
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    files = {path.relative_to(ROOT).as_posix() for path in LIB.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert held == files - {"brain_tumor_nb/_modidx.py"}
+
+
+def test_every_module_imports(installed, tmp_path):
+    names = ["brain_tumor_nb", *(f"brain_tumor_nb.{path.stem}" for path in LIB.glob("*.py") if path.stem not in ("__init__", "_modidx"))]
+    code = "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
+    files = elsewhere(installed/"python", "-c", code, *names, cwd=tmp_path).split("\n")[:-1]
+    assert len(files) == len(names) and all(Path(file).is_relative_to(installed.parent) for file in files), files
+
+
+def test_command(installed, tmp_path):
+    help = elsewhere(installed/"btnb", "--help", cwd=tmp_path)
+    assert "demo" in help and "demo" in elsewhere(installed/"python", "-m", "brain_tumor_nb", "--help", cwd=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def plain(name): return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()
+
+
+def test_imports_are_declared():
+    "What the library imports is a requirement or in an extra that is not for development, and every requirement is imported."
+    required = {plain(name) for name in cfg["requirements"].split()}
+    extra = {plain(name) for key in cfg if key.endswith("_requirements") and key != "dev_requirements" for name in cfg[key].split()}
+    tops = set()
+    for path in LIB.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import): tops |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level: tops.add(node.module.split(".")[0])
+    known = packages_distributions()
+    used = {plain(dist) for top in tops - sys.stdlib_module_names - {"brain_tumor_nb"} for dist in known.get(top, [top])}
+    assert used <= required | extra, f"imported, but no requirement: {sorted(used - required - extra)}"
+    assert required <= used, f"required, but not imported: {sorted(required - used)}"
