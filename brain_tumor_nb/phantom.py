@@ -97,13 +97,12 @@ def draw_anatomy(rng:np.random.Generator # source of every draw
     length = np.repeat([110, 60, 32], [3, 4, 6])                     # wavelengths, mm
     direction = rng.standard_normal((13,3)); direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     return Anatomy(rz@ry@rx*rng.uniform(.94, 1.07, 3), direction*(2*np.pi/length)[:,None],
-                   rng.normal(0, 1, (2,13))*length/75, rng.uniform(0, 2*np.pi, 13),
+                   rng.normal(0, 1, (2,13))*length/95, rng.uniform(0, 2*np.pi, 13),
                    rng.uniform(4, 8), rng.uniform(3, 9), rng.uniform(.75, 1.5), rng.uniform(0, 500, 3))
 
 # %% ../nbs/00_phantom.ipynb #50e8fcb2
 CENTRE = (98., 116., 80.)  # mm in the template: the middle of the head
 
-# %% ../nbs/00_phantom.ipynb #43bc1f85
 def to_template(points:np.ndarray, # float [3,...], scanner mm from the head's centre
                 head:Anatomy       # the subject
                )->np.ndarray:      # float [3,...], mm in the template
@@ -157,7 +156,7 @@ def skull_layers(points:np.ndarray, # float [3,H,W], mm in the template
     a = load_atlas()
     d, outside = sample(a.depth, points, 2), 1-sample(a.inside, points)/255
     slow = np.sin(points[0]/31+head.offset[0])*np.sin(points[1]/37+head.offset[1])      # thicker here, thinner there
-    bone, skin = head.skull*(1+.2*slow), head.skull+head.scalp*(1+.25*slow)
+    bone, skin = head.skull*(1+.2*slow), head.skull+head.scalp*(1+.18*slow)
     marrow = .9*soft_step(bone/2-1-abs(d-bone/2-.3), 1.5)
     return [("csf", outside*soft_step(-d))] + base_layers(points, head, d, outside) + [
             ("bone", soft_step(d-.3)), ("marrow", marrow), ("fat", soft_step(d-bone)), ("skin", soft_step(d-skin+1.5)), ("air", soft_step(d-skin))]
@@ -208,14 +207,13 @@ def draw_centre(kind:str,                # "glioma", "meningioma" or "pituitary"
     if kind == "pituitary": return np.array([98, 131, 47.]) + rng.normal(0, 1, 3)*[1.5, 1, 1.5]
     a = load_atlas()
     grid = np.stack(np.mgrid[:197:6, :233:6, 56:122:4]).reshape(3, -1).astype(float)
-    if kind == "glioma": ok = (sample(a.wm, grid) > 160) & (abs(grid[0]-98) > 18) & (sample(a.depth, grid, 2) < -14)
+    if kind == "glioma": ok = (sample(a.wm, grid) > 160) & (abs(grid[0]-98) > 18) & (sample(a.depth, grid, 2) < -18)
     else: ok = abs(sample(a.depth, grid, 2)+.55*radius) < 2.5
     return rng.choice(grid[:, ok & ((grid[2] > 60) | (kind == "meningioma"))].T) + rng.uniform(-2, 2, 3)
 
 # %% ../nbs/00_phantom.ipynb #acb766ec
 KINDS = ("glioma", "meningioma", "pituitary")
 
-# %% ../nbs/00_phantom.ipynb #7345858e
 def draw_lesion(kind:str,                # one of `KINDS`
                 rng:np.random.Generator  # source of the draws
                )->Lesion:                # a tumour of that kind
@@ -239,20 +237,21 @@ def displace(points:np.ndarray, # float [3,...], mm in the template
 # %% ../nbs/00_phantom.ipynb #9f02332d
 def lesion_cover(points:np.ndarray, # float [3,...], mm in the template
                  lesion:Lesion,     # the tumour
-                )->dict:            # solid, dead and oedema: cover 0 to 1 [...]
+                )->dict:            # solid, leaky (takes up contrast agent), dead and oedema: cover 0 to 1 [...]
     "How much of each part of the tumour lies at `points`."
     a, glioma = load_atlas(), lesion.kind == "glioma"
     v = (points.T-lesion.centre).T
     if lesion.kind == "pituitary": v = (v.T*(.85, 1, .75)).T                   # taller than deep
     r = np.maximum(distance(v, (0,0,0)), 1e-3)
     bump = np.sin(np.einsum("kj,j...->...k", lesion.bumps, v/r)+lesion.phases).mean(-1)
-    rough = sample(a.noise, points, 2.5, "grid-wrap") if glioma else 0
-    edge = lesion.radius*(1+.3*bump)+.8*rough-r                                # mm inside the outline
-    solid = soft_step(edge, 4. if glioma else 1.5)
-    if lesion.kind == "meningioma": solid = solid*soft_step(-sample(a.depth, points, 2))      # flat on the skull
+    rough = sample(a.noise, points, 2., "grid-wrap")
+    edge = lesion.radius*(1+.3*bump)+(1.4 if glioma else .4)*rough-r           # mm inside the outline
+    solid = soft_step(edge, 5. if glioma else 1.5)
+    if lesion.kind != "pituitary": solid = solid*soft_step(-sample(a.depth, points, 2)-2*glioma)      # flat on the skull
     dead = soft_step(edge-lesion.radius*(1-lesion.necrosis), 3.)*(lesion.necrosis > 0)
     fingers = soft_step(sample(a.wm, displace(points, lesion))/255-.45, .5)    # white matter only
-    return dict(solid=solid, dead=dead, oedema=soft_step(edge+lesion.oedema+1.5*rough, 6.)*fingers*(lesion.oedema > 0))
+    oedema = soft_step(edge+lesion.oedema+1.5*rough, 6.)*fingers*(lesion.oedema > 0)
+    return dict(solid=solid, leaky=solid*np.clip(.86+.12*rough, 0, 1), dead=dead, oedema=oedema)
 
 # %% ../nbs/00_phantom.ipynb #13233521
 def lesion_layers(points:np.ndarray, # float [3,H,W], mm in the template
@@ -260,12 +259,12 @@ def lesion_layers(points:np.ndarray, # float [3,H,W], mm in the template
                  )->tuple[list,np.ndarray]: # layers from the bottom up; the lesion mask, bool [H,W]
     "The tumour as layers, and its outline: everything it has changed, oedema included."
     near = distance(points, lesion.centre) < 1.5*lesion.radius+lesion.oedema+8        # work only where it can be
-    c = {k: np.zeros(near.shape, np.float32) for k in ("solid","dead","oedema")}
+    c = {k: np.zeros(near.shape, np.float32) for k in ("solid","leaky","dead","oedema")}
     for k,v in lesion_cover(points[:,near], lesion).items(): c[k][near] = v
-    solid, e = c["solid"], lesion.enhance
+    solid = c["solid"]
     bright = dict(glioma="ring", meningioma="meningioma", pituitary="pituitary")[lesion.kind]
     layers = [("oedema", .85*c["oedema"]), ("csf", .5*np.clip(4*solid*(1-solid), 0, 1)*(lesion.kind == "meningioma")),
-              ("cells", solid*(.9 if lesion.kind == "glioma" else 1)), (bright, e*solid), ("necrosis", .9*c["dead"])]
+              ("cells", solid*(.9 if lesion.kind == "glioma" else 1)), (bright, lesion.enhance*c["leaky"]), ("necrosis", .9*c["dead"])]
     return layers, (solid > .5) | (c["oedema"] > .5)
 
 # %% ../nbs/00_phantom.ipynb #61d18d2d
@@ -337,9 +336,6 @@ def acquire(signal:np.ndarray,       # float [H,W], 0 to about 1.1
     image = rician(image, scanner.noise, rng)**scanner.gamma
     return (np.clip(image*scanner.gain, 0, 1)*255).round().astype(np.uint8)
 
-# %% ../nbs/00_phantom.ipynb #532beb7d
-CLASSES = dict(no=0, yes=1, glioma=2, meningioma=3, notumor=4, pituitary=5)   # class: its number in the seeds
-
 # %% ../nbs/00_phantom.ipynb #f42fdf06
 @dataclass
 class Subject:
@@ -355,6 +351,8 @@ class Subject:
     levels: np.ndarray # mm above the head's centre, one a slice
 
 # %% ../nbs/00_phantom.ipynb #7d48bc1b
+CLASSES = dict(no=0, yes=1, glioma=2, meningioma=3, notumor=4, pituitary=5)   # class: its number in the seeds
+
 def draw_subject(label:str,    # class, a key of `CLASSES`
                  index:int,    # number of the subject within the class
                  seed:int=0,   # of the whole dataset
@@ -408,7 +406,6 @@ def mask_box(mask:np.ndarray # bool [H,W]
 # %% ../nbs/00_phantom.ipynb #7ef64988
 SHORTCUTS = ("mark", "border", "noise")
 
-# %% ../nbs/00_phantom.ipynb #33a98ffb
 def plant_shortcut(image:np.ndarray,        # uint8 [H,W]
                    shortcut:str|None,       # None or one of `SHORTCUTS`
                    rng:np.random.Generator  # source of the extra noise
@@ -462,7 +459,6 @@ manifest.csv                          one row a slice; slice: level in mm, botto
 # %% ../nbs/00_phantom.ipynb #b36a1266
 COLUMNS = ("file","class","subject","seed","slice","x0","y0","x1","y1","volume_mm3")
 
-# %% ../nbs/00_phantom.ipynb #8b793c7d
 def write_dataset(out:Path,           # an existing folder
                   classes:tuple,      # names of classes
                   subjects:int,       # per class
@@ -488,9 +484,9 @@ def make_phantom(out:Path|str,            # folder to make; it may exist if it i
                  shortcut:str|None=None   # "mark", "border" or "noise" in every image of the last class
                 )->Path:                  # `out`
     "Write a simulated dataset: an image folder, hidden lesion masks, a manifest and a README."
-    out, classes = Path(out), check_classes(classes)
+    out, classes = Path(out).resolve(), check_classes(classes)
     if shortcut not in (None,)+SHORTCUTS: raise ValueError(f"shortcut is {shortcut!r}; it must be None or one of {', '.join(SHORTCUTS)}")
-    if subjects < 1 or slices < 1: raise ValueError(f"{subjects} subjects with {slices} slices: both must be at least 1")
+    if subjects < 1 or slices < 1 or seed < 0: raise ValueError(f"{subjects} subjects, {slices} slices, seed {seed}: at least 1, 1 and 0 are needed")
     if out.exists() and (not out.is_dir() or any(out.iterdir())): raise FileExistsError(f"{out} is there and not empty: choose another folder or remove it first")
     out.parent.mkdir(parents=True, exist_ok=True)
     tmp = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -537,7 +533,6 @@ def cache_folder()->Path: # an existing folder that can be written
 # %% ../nbs/00_phantom.ipynb #ba545b23
 VERSION = 1  # of the simulator: raised whenever its pictures change
 
-# %% ../nbs/00_phantom.ipynb #99ce08cb
 def phantom_folder(classes:tuple=("no","yes"), # as in `make_phantom`
                    subjects:int=24,            # per class
                    slices:int=4,               # per subject

@@ -41,7 +41,8 @@ def installed(tmp_path_factory, run, wheel):
     folder = tmp_path_factory.mktemp("empty")/"venv"
     run("python", "-m", "venv", "--without-pip", folder)
     bin = folder/("Scripts" if os.name == "nt" else "bin")
-    run("python", "-m", "pip", "--python", bin/"python", "install", "--no-deps", "--no-index", wheel)
+    run("python", "-m", "pip", "--python", bin/"python", "install", "--no-deps", "--no-index", "--force-reinstall", wheel,
+        cwd=folder, PYTHONPATH=None)
     site = subprocess.check_output([bin/"python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True).strip()
     Path(site, "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return bin
