@@ -8,7 +8,7 @@ __all__ = ['model_names', 'SamePad', 'InvertedBottleneck', 'efficientnet_lite0',
            'param_groups', 'Counts', 'count_model']
 
 # %% ../nbs/04_model.ipynb #446d6bc3
-import copy, difflib, hashlib, math, pickle, re
+import copy, difflib, hashlib, pickle, re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
