@@ -52,7 +52,7 @@ class SamePad(nn.Module):
 def _conv(i, o, k=1, s=1, groups=1, act=nn.ReLU6):
     "Convolution, batch norm with TensorFlow's constants, activation; stride 2 is padded as TensorFlow does."
     c = Conv2dNormActivation(i, o, k, s, padding=0 if s == 2 else None, groups=groups, activation_layer=act,
-                             norm_layer=partial(nn.BatchNorm2d, eps=1e-3, momentum=.01))
+                             norm_layer=partial(nn.BatchNorm2d, eps=1e-3))
     return [SamePad(k), c] if s == 2 else [c]
 
 # %% ../nbs/04_model.ipynb #778629ba
@@ -232,7 +232,8 @@ def create_model(arch:str,                 # one of `model_names()`
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None: torch.manual_seed(seed)
         model = _build(arch, n, size)
-    return model if state is None else load_weights(model, state, size, source=f"{file.name}: the")
+    if state is not None: load_weights(model, state, size, source=f"{file.name}: the")
+    return model.to(memory_format=torch.channels_last)      # the layout in which depthwise convolutions are fastest
 
 # %% ../nbs/04_model.ipynb #b3212ce6
 def weights_stats(arch:str,                # one of `model_names()`

@@ -8,11 +8,11 @@ __all__ = ['CENTRE', 'SIGNALS', 'KINDS', 'CLASSES', 'SHORTCUTS', 'README', 'COLU
            'base_layers', 'skull_layers', 'draw_signals', 'render', 'Lesion', 'draw_centre', 'draw_lesion', 'displace',
            'lesion_cover', 'lesion_layers', 'bias_field', 'rician', 'Scanner', 'draw_scanner', 'slice_points',
            'acquire', 'Subject', 'draw_subject', 'simulate_slice', 'lesion_volume', 'mask_box', 'plant_shortcut',
-           'check_classes', 'write_subject', 'write_dataset', 'make_phantom', 'read_manifest', 'folder_hash',
-           'cache_folder', 'phantom_folder']
+           'check_classes', 'write_subject', 'write_dataset', 'make_phantom', 'read_manifest', 'cache_folder',
+           'phantom_folder']
 
 # %% ../nbs/00_phantom.ipynb #61e6bf98
-import csv, hashlib, os, shutil, sys, tempfile
+import csv, os, shutil, sys, tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -173,7 +173,7 @@ def draw_signals(contrast:str,            # "T1" or "T2"
                 )->dict:                  # signal of each tissue, 0 to about 1.1
     "The signals of one subject in one contrast: the table's, each some per cent off."
     if contrast not in ("T1","T2"): raise ValueError(f"contrast is {contrast!r}; it must be 'T1' or 'T2'")
-    return {k: v[contrast == "T2"]*f for (k,v),f in zip(SIGNALS.items(), rng.uniform(.95, 1.05, len(SIGNALS)))}
+    return {k: v[contrast == "T2"]*f for (k,v),f in zip(SIGNALS.items(), rng.uniform(.96, 1.04, len(SIGNALS)))}
 
 # %% ../nbs/00_phantom.ipynb #52743fa2
 def render(layers:list,  # (tissue, cover [H,W]), from the bottom up
@@ -220,9 +220,9 @@ def draw_lesion(kind:str,                # one of `KINDS`
     "A random tumour: place, size, outline and how well it shows all vary."
     if kind not in KINDS: raise ValueError(f"lesion kind is {kind!r}; it must be one of {', '.join(KINDS)}")
     glioma, pituitary = kind == "glioma", kind == "pituitary"
-    radius = rng.uniform(*dict(glioma=(16,27), meningioma=(17,27), pituitary=(14,20))[kind])
-    return Lesion(kind, draw_centre(kind, radius, rng), radius, rng.uniform(6, 16)*(1 if glioma else .5*(rng.random() < .5)*(not pituitary)),
-                  rng.uniform(.6, 1), rng.uniform(.3, .75)*glioma, 0. if pituitary else rng.uniform(.2, .7),
+    radius = rng.uniform(*dict(glioma=(18,28), meningioma=(19,29), pituitary=(15,21))[kind])
+    return Lesion(kind, draw_centre(kind, radius, rng), radius, rng.uniform(9, 18)*(1 if glioma else .5*(rng.random() < .5)*(not pituitary)),
+                  rng.uniform(.75, 1), rng.uniform(.3, .75)*glioma, 0. if pituitary else rng.uniform(.2, .7),
                   rng.standard_normal((5,3))*(2.2 if glioma else 1.1), rng.uniform(0, 2*np.pi, 5))
 
 # %% ../nbs/00_phantom.ipynb #ae5e2797
@@ -246,12 +246,12 @@ def lesion_cover(points:np.ndarray, # float [3,...], mm in the template
     bump = np.sin(np.einsum("kj,j...->...k", lesion.bumps, v/r)+lesion.phases).mean(-1)
     rough = sample(a.noise, points, 2., "grid-wrap")
     edge = lesion.radius*(1+.3*bump)+(1.4 if glioma else .4)*rough-r           # mm inside the outline
-    solid = soft_step(edge, 5. if glioma else 1.5)
+    solid = soft_step(edge, 4. if glioma else 1.5)
     if lesion.kind != "pituitary": solid = solid*soft_step(-sample(a.depth, points, 2)-2*glioma)      # flat on the skull
     dead = soft_step(edge-lesion.radius*(1-lesion.necrosis), 3.)*(lesion.necrosis > 0)
     fingers = soft_step(sample(a.wm, displace(points, lesion))/255-.45, .5)    # white matter only
     oedema = soft_step(edge+lesion.oedema+1.5*rough, 6.)*fingers*(lesion.oedema > 0)
-    return dict(solid=solid, leaky=solid*np.clip(.86+.12*rough, 0, 1), dead=dead, oedema=oedema)
+    return dict(solid=solid, leaky=solid*np.clip(.92+.09*rough, 0, 1), dead=dead, oedema=oedema)
 
 # %% ../nbs/00_phantom.ipynb #13233521
 def lesion_layers(points:np.ndarray, # float [3,H,W], mm in the template
@@ -311,8 +311,8 @@ def draw_scanner(machine:int,             # 0 to 7: contrast, size, field of vie
     m = np.random.default_rng([seed, 99, machine])
     height = (176,192,208,224,240,256,208,224)[machine]; width = int(height*m.choice((.84,.92,1.)))//2*2
     return Scanner("T2" if machine in (1,4) else "T1", (height,width), m.uniform(224, 256)/height, np.deg2rad(rng.normal(0, 3)),
-                   tuple(rng.uniform(-5, 5, 2).tolist()), m.uniform(.03, .11), m.uniform(.008, .03), m.uniform(.3, .8),
-                   rng.uniform(.86, 1.04), m.uniform(.95, 1.1))
+                   tuple(rng.uniform(-5, 5, 2).tolist()), m.uniform(.03, .1), m.uniform(.008, .027), m.uniform(.3, .8),
+                   rng.uniform(.9, 1.03), m.uniform(.96, 1.07))
 
 # %% ../nbs/00_phantom.ipynb #bcd8d137
 def slice_points(scanner:Scanner, # gives size, field of view and position
@@ -504,16 +504,6 @@ def read_manifest(folder:Path|str # made by `make_phantom`
     with open(Path(folder)/"manifest.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
     text = ("file","class","subject")
     return [{k: v if k in text else int(v) if v else None for k,v in r.items()} for r in rows]
-
-# %% ../nbs/00_phantom.ipynb #31f80733
-def folder_hash(folder:Path|str # any folder
-               )->str:          # 64 hexadecimal digits
-    "SHA-256 of the names and bytes of all files within, hidden ones too."
-    h, folder = hashlib.sha256(), Path(folder)
-    for p in sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.relative_to(folder).as_posix()):
-        name, data = p.relative_to(folder).as_posix().encode(), p.read_bytes()
-        h.update(len(name).to_bytes(8, "big")+name+len(data).to_bytes(8, "big")+data)
-    return h.hexdigest()
 
 # %% ../nbs/00_phantom.ipynb #219ecf1c
 def cache_folder()->Path: # an existing folder that can be written
