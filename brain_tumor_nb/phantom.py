@@ -521,7 +521,7 @@ def cache_folder()->Path: # an existing folder that can be written
     raise RuntimeError(f"neither the cache folder nor {folder} can be written: set BRAIN_TUMOR_CACHE to a folder that can")
 
 # %% ../nbs/00_phantom.ipynb #ba545b23
-VERSION = 1  # of the simulator: raised whenever its pictures change
+VERSION = 2  # of the simulator: raised whenever its pictures change
 
 def phantom_folder(classes:tuple=("no","yes"), # as in `make_phantom`
                    subjects:int=24,            # per class

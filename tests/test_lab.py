@@ -68,14 +68,19 @@ def test_tutorial_in_jupyterlab(lab, tmp_path):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
         done = """() => { const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(o => o.textContent.trim());
-                          return prompts.length && prompts.every(o => /^\\[\\d+\\]:$/.test(o)) || document.querySelector('[data-mime-type="application/vnd.jupyter.error"]') }"""
+                          return prompts.length && !prompts.includes('[*]:') && prompts.some(o => /^\\[\\d+\\]:$/.test(o)) }"""
         try: page.wait_for_function(done, timeout=300_000)
         finally: page.screenshot(path=tmp_path/"tutorial.png")
+        page.get_by_role("menuitem", name="File", exact=True).click()
+        page.get_by_text("Save Notebook", exact=True).click()
+        page.locator(".jp-mod-dirty").wait_for(state="detached", timeout=30_000)
         shown = page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea-output img')].filter(o => o.complete && o.naturalWidth > 50).length")
-        errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
         page.set_viewport_size({"width": 1300, "height": 8000})
         page.screenshot(path=tmp_path/"tutorial.png")
         browser.close()
     print(f"screenshot: {tmp_path/'tutorial.png'}")
+    after = [cell for cell in json.loads(book.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    errors = [output for cell in after for output in cell["outputs"] if output["output_type"] == "error"]
     assert not errors, errors
+    assert all(cell["execution_count"] for cell in after), "not every cell was run"
     assert shown == pictures, f"{pictures} pictures are stored, {shown} appeared; see {tmp_path/'tutorial.png'}"
