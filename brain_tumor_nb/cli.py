@@ -177,11 +177,11 @@ def _say(line): click.echo(line, err=True)
 # %% ../nbs/12_cli.ipynb #78b03f57
 @cli.command("train")
 @click.argument("data", required=False)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to write.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder to write.  [default: runs/NAME, with the data folder's name]")
 @click.option("--recipe", type=click.Choice(["tutorial", "recommended"]), default="recommended", show_default=True, help="Where the settings come from.")
 @click.option("--arch", help="Network: any of torchvision's classifiers, or efficientnet_lite0.")
 @click.option("--weights", help="none, default (torchvision's hub), offline (efficientnet_lite0 from pip), or a file.")
-@click.option("--epochs", type=int, help="Passes over the training part.")
+@click.option("--epochs", type=int, help="Passes over the training part.  [default: the recipe's 10; recommended takes fewer above 1,500 slices]")
 @click.option("--size", type=int, help="Side of the slices the network sees, pixels.")
 @click.option("--batch-size", type=int, help="Slices a batch.")
 @click.option("--lr", type=float, help="Largest learning rate.")
@@ -192,7 +192,9 @@ def _say(line): click.echo(line, err=True)
 @click.option("--overwrite", is_flag=True, help="Replace the run in this folder.")
 def train_command(data, out, recipe, resume, overwrite, **options):
     "Train on DATA (a folder with one sub-folder a class, or phantom) and write a run folder."
-    changes = {k: v for k,v in options.items() if v is not None}
+    changes,folder = {k: v for k,v in options.items() if v is not None},find_data(data)
+    out = out or Path("runs")/folder.resolve().name
+    if recipe == "recommended" and not resume: changes.setdefault("epochs", min(10, max(2, round(15_000/max(1, len(list_files(folder)))))))
     if resume and (out/"config.json").exists(): config = replace(Config.load(out/"config.json"), stats=None, **changes)
     else: config = getattr(Config, recipe)(**changes)
     click.echo(summary(train_run(data, out, config, resume, overwrite, say=_say)))

@@ -18,7 +18,7 @@ import torch
 from jinja2 import Environment
 from torch import nn
 
-from .data import MRIFolder, PixelStore, data_hash, read_image, show_images, write_file
+from .data import MRIFolder, PixelStore, data_hash, is_simulated, read_image, resize_image, show_images, write_file
 from .normalization import rotate, valid_transform
 from .splitting import Split
 from .training import Config, History, pick_device
@@ -171,7 +171,7 @@ def plot_loss(histories, # a `History`, or one a fold
     for i,h in enumerate([histories] if isinstance(histories, History) else histories):
         for name,colour,style in (("train", "#0072B2", "-"), ("valid", "#D55E00", "--")):
             ax.plot(h.column("epoch"), h.column(f"{name}_loss"), style, color=colour, marker=".", label={"train": "training", "valid": "validation"}[name]*(not i))
-    ax.set(xlabel="epoch", ylabel="cross-entropy loss", title="Training and validation loss", ylim=(0, None)); ax.xaxis.get_major_locator().set_params(integer=True); ax.legend()
+    ax.set(xlabel="epoch", ylabel="cross-entropy loss (log scale)", title="Training and validation loss", yscale="log"); ax.xaxis.get_major_locator().set_params(integer=True); ax.legend()
     return ax
 
 # %% ../nbs/06_evaluation.ipynb #252b25cb
@@ -252,7 +252,8 @@ def show_mistakes(pred:Predictions,      # any number of classes
     rows = worst_mistakes(pred, n)
     if not len(rows): fig,ax = plt.subplots(figsize=(3, 1)); ax.axis("off"); ax.text(.5, .5, "no mistakes", ha="center"); return np.array([ax])
     titles = [f"{pred.labels[i]}, called {pred.classes[pred.probs[i].argmax()]}\n{pred.probs[i].max():.0%}, {Path(pred.paths[i]).name[:18]}" for i in rows]
-    return show_images([read_image(Path(root)/pred.paths[i]).resize((160, 160)) for i in rows], titles, suptitle="Most confident mistakes")
+    return show_images([resize_image(read_image(Path(root)/pred.paths[i]), 160, "pad") for i in rows], titles,
+                       suptitle=f"Most confident mistakes{' (simulated slices)' if is_simulated(root) else ''}")
 
 # %% ../nbs/06_evaluation.ipynb #169983f8
 def describe_data(folder:MRIFolder, # the data
@@ -260,9 +261,7 @@ def describe_data(folder:MRIFolder, # the data
                   how:str           # a sentence: which model predicted what
                  )->dict: # plain values, for JSON
     "Facts about a data set that a reader of a score should know."
-    readme = Path(folder.root)/"README.txt"
-    simulated = readme.exists() and "SIMULATED" in readme.read_text(encoding="utf-8", errors="replace").upper()
-    return dict(name=Path(folder.root).resolve().name, hash=data_hash(folder), simulated=simulated, slices=len(folder), counts=folder.counts(),
+    return dict(name=Path(folder.root).resolve().name, hash=data_hash(folder), simulated=is_simulated(folder.root), slices=len(folder), counts=folder.counts(),
                 groups=len(set(np.asarray(groups).tolist())), left_out=[list(b) for b in folder.bad], how=how)
 
 # %% ../nbs/06_evaluation.ipynb #30fd6c10

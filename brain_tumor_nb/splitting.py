@@ -21,7 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .data import MRIFolder, data_hash, show_images, write_file
+from .data import MRIFolder, data_hash, is_simulated, show_images, write_file
 
 # %% ../nbs/03_splitting.ipynb #318f2e5b
 def image_hashes(folder:MRIFolder # an opened folder
@@ -85,7 +85,7 @@ def show_groups(folder:MRIFolder,  # an opened folder
     for row,g in zip(axes, big):
         members = np.nonzero(groups == g)[0][:ncols]
         show_images([folder[i][0] for i in members], [folder.paths[i] for i in members], axes=row)
-    fig.suptitle("Largest groups, one a row")
+    fig.suptitle(f"Largest groups, one a row{' (simulated slices)' if is_simulated(folder.root) else ''}")
     return axes.ravel()
 
 # %% ../nbs/03_splitting.ipynb #b89fb1dd

@@ -1,0 +1,173 @@
+"The installed command `btnb`, as a user types it: in processes of its own, away from the checkout."
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brain_tumor_nb.data import MRIFolder
+from brain_tumor_nb.phantom import make_phantom, phantom_folder
+
+QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32, "--batch-size", 16)
+
+
+@pytest.fixture(scope="session")
+def slices(tmp_path_factory):
+    "A small simulated folder."
+    return make_phantom(tmp_path_factory.mktemp("slices")/"phantom", subjects=8, slices=2)
+
+
+@pytest.fixture(scope="session")
+def trained(run, slices, tmp_path_factory):
+    "A run folder on it."
+    out = tmp_path_factory.mktemp("runs")/"a"
+    run("btnb", "train", slices, "--out", out, *QUICK, "--epochs", 2)
+    return out
+
+
+def one_line(out):
+    "The last line of an error, which must be the only one of ours, and no traceback."
+    lines = [l for l in out.splitlines() if l.startswith("btnb: ")]
+    assert len(lines) == 1 and "Traceback" not in out, out
+    return lines[0]
+
+
+def test_run_folder(trained, slices):
+    "Everything other tools read is there, in the promised form."
+    names = {p.name for p in trained.iterdir()}
+    assert {"config.json", "split.json", "history.csv", "predictions.csv", "metrics.json", "model.safetensors", "checkpoint.pt", "figures", "report.html"} <= names
+    with open(trained/"predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    assert list(rows[0]) == ["path", "label", "fold", "prob_no", "prob_yes"]
+    assert [r["path"] for r in rows] == sorted(r["path"] for r in rows) and all((slices/r["path"]).is_file() for r in rows)
+    assert all(abs(float(r["prob_no"]) + float(r["prob_yes"]) - 1) < 1e-5 for r in rows)
+    metrics = json.loads((trained/"metrics.json").read_text(encoding="utf-8"))
+    right = np.mean([(float(r["prob_yes"]) > .5) == (r["label"] == "yes") for r in rows])
+    assert abs(metrics["accuracy"]["value"] - right) < 1e-5 and metrics["accuracy"]["low"] <= right <= metrics["accuracy"]["high"]
+    assert json.loads((trained/"config.json").read_text(encoding="utf-8"))["classes"] == ["no", "yes"]
+    with open(trained/"history.csv", newline="", encoding="utf-8") as f: header = next(csv.reader(f))
+    assert header == "epoch,train_loss,valid_loss,valid_accuracy,lr,seconds,images_per_second".split(",")
+    page = (trained/"report.html").read_text(encoding="utf-8")
+    assert "SIMULATED" in page and "Not a medical device" in page
+
+
+def test_twice_the_same_bytes(run, slices, trained, tmp_path):
+    "Two processes with one seed write the same predictions; another seed does not."
+    for name, seed in (("b", 0), ("c", 1)): run("btnb", "train", slices, "--out", tmp_path/name, *QUICK, "--epochs", 2, "--seed", seed)
+    first = (trained/"predictions.csv").read_bytes()
+    assert (tmp_path/"b/predictions.csv").read_bytes() == first != (tmp_path/"c/predictions.csv").read_bytes()
+
+
+def test_a_second_run_destroys_nothing(run, slices, trained):
+    "The same run again has nothing to do; another one is refused; resuming a finished one changes nothing."
+    before = {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()}
+    assert "nothing to do" in run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 2)
+    assert "--overwrite" in one_line(run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 3, rc=2))
+    run("btnb", "train", slices, "--out", trained, "--resume")
+    assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_and_resumed(run, slices, tmp_path, how):
+    "Killed or interrupted after an epoch and resumed, a run ends with the bytes of one that was never stopped."
+    args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6)]
+    run("btnb", *args, "--out", tmp_path/"whole")
+    with open(tmp_path/"log", "w") as log:
+        process = subprocess.Popen([Path(sysconfig.get_path("scripts"))/"btnb", *args, "--out", tmp_path/"part"], stdout=log, stderr=log)
+        deadline = time.time() + 120
+        while not (tmp_path/"part/checkpoint.pt").exists() and time.time() < deadline and process.poll() is None: time.sleep(.01)
+        process.send_signal(how); code = process.wait()
+    assert code == (-how if how == signal.SIGKILL else 130), (tmp_path/"log").read_text()
+    assert not (tmp_path/"part/report.html").exists()
+    run("btnb", "train", slices, "--out", tmp_path/"part", "--resume")
+    for name in ("predictions.csv", "model.safetensors"): assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
+
+
+def test_folds_and_four_classes(run, tmp_path):
+    "Cross-validation on the four simulated classes: every slice once, and a metric for each class."
+    run("btnb", "train", phantom_folder(classes=("glioma", "meningioma", "notumor", "pituitary"), subjects=4, slices=2, seed=7), "--out", tmp_path/"r", *QUICK, "--epochs", 1, "--folds", 2)
+    with open(tmp_path/"r/predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    assert len(rows) == 32 and {r["fold"] for r in rows} == {"0", "1"} and "prob_pituitary" in rows[0]
+    assert "auroc_glioma" in json.loads((tmp_path/"r/metrics.json").read_text(encoding="utf-8"))
+    assert (tmp_path/"r/history.csv").exists() and (tmp_path/"r/fold_1/model.safetensors").exists()
+    table = run("btnb", "predict", tmp_path/"r", phantom_folder(subjects=4, slices=2, seed=8)/"no")
+    assert table.splitlines()[0] == "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary" and len(table.splitlines()) == 9
+
+
+def test_awkward_files(run, trained, tmp_path):
+    "Each file of the folder nobody wants is read right or reported by name, one by one."
+    ramp = np.add.outer(np.arange(80), np.arange(96)).astype(np.uint8)
+    grey = Image.fromarray(ramp); no = tmp_path/"no"; no.mkdir(); (tmp_path/"yes").mkdir(); grey.save(tmp_path/"yes/plain.png")
+    exif = Image.Exif(); exif[0x0112] = 6
+    grey.save(no/"UPPER.PNG"); grey.save(no/"png_inside.jpg", format="PNG"); grey.convert("P").save(no/"palette.png")
+    grey.convert("RGBA").save(no/"alpha.png"); grey.convert("LA").save(no/"grey_alpha.png"); grey.convert("CMYK").save(no/"print.jpg", quality=95)
+    Image.fromarray(ramp.astype(np.uint16)*257).save(no/"sixteen.png"); Image.fromarray(ramp.astype(np.uint16)*16).save(no/"twelve.png")
+    Image.fromarray(ramp.astype(np.uint16)*257).save(no/"sixteen.tif")
+    grey.rotate(90, expand=True).save(no/"turned.jpg", exif=exif, quality=95)
+    good = {p.name for p in no.iterdir()}
+    (no/"empty.png").touch(); (no/"text.jpg").write_text("no picture"); (no/"note.txt").write_text("no picture")
+    (no/"truncated.png").write_bytes((no/"UPPER.PNG").read_bytes()[:300]); Image.new("1", (12000, 12000)).save(no/"huge.png")
+    for name in (".DS_Store", "Thumbs.db", ".ipynb_checkpoints/UPPER-checkpoint.PNG"): (no/name).parent.mkdir(exist_ok=True); (no/name).write_bytes(b"?")
+    for name in (".ipynb_checkpoints", "__MACOSX"): (tmp_path/name).mkdir(); grey.save(tmp_path/name/"x.png")
+    folder = MRIFolder(tmp_path)
+    assert folder.classes == ["no", "yes"] and {p.split("/")[1] for p in folder.paths if p.startswith("no/")} == good
+    for i, path in enumerate(folder.paths): assert np.abs(np.asarray(folder[i][0]).astype(int) - ramp).mean() < 3, path
+    reasons = {p.split("/")[1]: r for p, r in folder.bad}
+    assert set(reasons) == {"empty.png", "text.jpg", "note.txt", "truncated.png", "huge.png"}
+    for name, reason in {"empty.png": "empty", "text.jpg": "not an image", "note.txt": "extension", "truncated.png": "damaged", "huge.png": "larger"}.items(): assert reason in reasons[name]
+    out = run("btnb", "predict", trained, no/"sixteen.png", no/"truncated.png", no/"UPPER.PNG", rc=2)
+    assert "truncated.png: damaged" in out and out.count(",no,") + out.count(",yes,") == 2
+
+
+@pytest.mark.parametrize("args, words", [
+    (("train", "nowhere", "--out", "x"), "nowhere does not exist"),
+    (("train", "phantom", "--out", "x", "--arch", "resnet81"), "did you mean"),
+    (("train", "phantom", "--out", "x", "--epochs", "0"), "epochs=0"),
+    (("train", "phantom", "--out", "x", "--epochs", "many"), "--epochs"),
+    (("train", "phantom", "--out", "x", "--device", "tpu"), "device 'tpu'"),
+    (("train", "phantom", "--out", "x", "--resume"), "no run to resume"),
+    (("train", "phantom", "--out", "x", "--weights", "missing.pth"), "missing.pth"),
+    (("predict", "nowhere", "a.png"), "nowhere is no run folder"),
+    (("evaluate", "nowhere", "phantom"), "nowhere is no run folder"),
+    (("download", "nothing"), "brain_tumor_dataset"),
+    (("tarin",), "tarin"),
+])
+def test_slips(run, tmp_path, args, words):
+    "A user's slip is one line with the way out, status 2, and nothing is written."
+    assert words in one_line(run("btnb", *args, cwd=tmp_path, rc=2))
+    assert not (tmp_path/"x/predictions.csv").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32" or getattr(os, "geteuid", lambda: 1)() == 0, reason="needs a user whom the file system can refuse")
+def test_read_only_folder(run, slices, tmp_path):
+    "Where nothing may be written, one line says so."
+    tmp_path.chmod(0o500)
+    try: assert str(tmp_path) in one_line(run("btnb", "train", slices, "--out", tmp_path/"r", *QUICK, rc=2))
+    finally: tmp_path.chmod(0o700)
+
+
+def test_debug_shows_the_traceback(run, tmp_path):
+    assert "Traceback" in run("btnb", "--debug", "predict", "nowhere", "a.png", cwd=tmp_path, rc=1)
+
+
+def test_environment_variable(run, slices, tmp_path):
+    "DATA left out is BRAIN_TUMOR_DATA."
+    out = run("btnb", "train", "--out", tmp_path/"r", *QUICK, "--epochs", 1, BRAIN_TUMOR_DATA=str(slices))
+    assert "32 slices" in out
+
+
+def test_real_slices_twice(run, real_data, tmp_path):
+    "The tutorial's recipe on the tutorial's slices (two of its ten epochs), twice: the same bytes, and no leak."
+    for name in "ab": run("btnb", "train", real_data, "--recipe", "tutorial", "--weights", "none", "--epochs", 2, "--out", tmp_path/name)
+    assert (tmp_path/"a/predictions.csv").read_bytes() == (tmp_path/"b/predictions.csv").read_bytes()
+    split = json.loads((tmp_path/"a/split.json").read_text(encoding="utf-8"))
+    side = lambda part: {split["groups"][i] for i in split[part]}
+    assert not side("train") & side("valid") and len(split["paths"]) == 253
