@@ -84,6 +84,7 @@ def train_run(data:str|Path|None,      # folder with one sub-folder a class, "ph
     config.save(out/"config.json")
     for i,split in enumerate(splits):
         where = out/f"fold_{i}" if k > 1 else out
+        if resume and (where/"split.json").exists(): Split.load(where/"split.json", folder)         # refuses a folder that has changed
         model,full,history = train_split(store, split, config, where, resume and (where/"checkpoint.pt").exists(), progress)
         if history.stopped.startswith("interrupted"): raise KeyboardInterrupt
         parts.append(predict(model, store, split, full, i)); histories.append(history)
@@ -163,7 +164,7 @@ def summary(metrics:dict # see `score`
            )->str: # one line a metric
     "The main metrics, for a terminal."
     pct = lambda v: "    –" if v is None else f"{100*v:5.1f}"
-    return "\n".join(f"{k.replace('_', ' '):20}{pct(m['value'])} %  (95 % interval {pct(m['low']).strip()} to {pct(m['high']).strip()})"
+    return "\n".join(f"{k.replace('_', ' ').replace('auroc', 'AUROC'):20}{pct(m['value'])} %  (95 % interval {pct(m['low']).strip()} to {pct(m['high']).strip()})"
                      for k,m in metrics.items() if k in ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity"))
 
 # %% ../nbs/12_cli.ipynb #358cf131

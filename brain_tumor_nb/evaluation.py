@@ -171,7 +171,10 @@ def plot_loss(histories, # a `History`, or one a fold
     for i,h in enumerate([histories] if isinstance(histories, History) else histories):
         for name,colour,style in (("train", "#0072B2", "-"), ("valid", "#D55E00", "--")):
             ax.plot(h.column("epoch"), h.column(f"{name}_loss"), style, color=colour, marker=".", label={"train": "training", "valid": "validation"}[name]*(not i))
-    ax.set(xlabel="epoch", ylabel="cross-entropy loss (log scale)", title="Training and validation loss", yscale="log"); ax.xaxis.get_major_locator().set_params(integer=True); ax.legend()
+    values = np.concatenate([line.get_ydata() for line in ax.lines])
+    if values.max() > 10*values.min() > 0: ax.set(yscale="log")           # a few wild epochs would flatten all others
+    else: ax.set(ylim=(0, None))
+    ax.set(xlabel="epoch", ylabel=f"cross-entropy loss{' (log scale)' if ax.get_yscale() == 'log' else ''}", title="Training and validation loss"); ax.xaxis.get_major_locator().set_params(integer=True); ax.legend()
     return ax
 
 # %% ../nbs/06_evaluation.ipynb #252b25cb
@@ -273,7 +276,7 @@ def save_results(run:str|Path,      # run folder
                  data:dict          # see `describe_data`
                 )->dict: # the metrics, see `score`
     "Write `predictions.csv`, `metrics.json`, `data.json` and `figures/*.png`."
-    run = Path(run); metrics = score(pred, groups)
+    run = Path(run); metrics = score(pred, groups); data = {**data, "scored_groups": len(set(np.asarray(groups).tolist()))}
     pred.save(run/"predictions.csv")
     for name,content in (("metrics", metrics), ("data", data)): write_file(run/f"{name}.json", json.dumps(content, indent=1))
     plots = dict(loss=lambda: plot_loss(histories), accuracy=lambda: plot_accuracy(histories), confusion=lambda: plot_confusion(pred), roc=lambda: plot_roc(pred), pr=lambda: plot_pr(pred),
@@ -292,10 +295,10 @@ td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;border-bo
 <h1>{{ title }}</h1><p>{{ config.arch }}, weights {{ config.weights }}, {{ config.size }} px, {{ config.epochs }} epochs, seed {{ config.seed }}</p>
 <p class="warn"><b>For teaching. Not a medical device</b>, not for diagnosis: nothing here was tested on patients.{% if data.simulated %} <b>The slices are SIMULATED</b>; scores on them prove nothing
 clinical.{% endif %}</p>
-<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. The intervals are 95 % percentile intervals from a bootstrap over {{ data.groups }} groups of slices that belong together.{% if config.keep != "last" %}
+<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. The intervals are 95 % percentile intervals from a bootstrap over {{ data.scored_groups }} groups of slices that belong together.{% if config.keep != "last" %}
 The epoch was chosen by validation {{ config.keep }}, so these figures are a little too good.{% endif %}</p>
-<table><tr><th>metric</th><th>value</th><th>95 % interval</th></tr>{% for k, m in main %}<tr><td>{{ k }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table>
-<details><summary>all metrics, per class and macro</summary><table>{% for k, m in rest %}<tr><td>{{ k }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table></details>
+<table><tr><th>metric</th><th>value</th><th>95 % interval</th></tr>{% for k, m in main %}<tr><td>{{ k|label }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table>
+<details><summary>all metrics, per class and macro</summary><table>{% for k, m in rest %}<tr><td>{{ k|label }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table></details>
 <div class="figs">{% for name, src in figures %}<figure><img alt="{{ name }}" src="data:image/png;base64,{{ src }}"></figure>{% endfor %}</div>
 <h2>Data</h2><table><tr><td>folder</td><td>{{ data.name }}</td></tr><tr><td>slices</td><td>{{ data.slices }}: {% for c, n in data.counts.items() %}{{ n }} {{ c }}{{ ", " if not loop.last }}{% endfor %}</td></tr>
 <tr><td>groups</td><td>{{ data.groups }} (near duplicates and slices of one subject are kept on one side of every split)</td></tr>
@@ -310,6 +313,7 @@ def write_report(run:str|Path # folder with config.json, metrics.json, data.json
     config,metrics,data,pred = read("config"),read("metrics"),read("data"),Predictions.load(run/"predictions.csv")
     env = Environment(autoescape=True)
     env.filters["pct"] = lambda v: "–" if v is None else f"{100*v:.1f} %"
+    env.filters["label"] = lambda k: k.replace("_", " ").replace("auroc", "AUROC")
     names = ("accuracy", "balanced_accuracy", "auroc", "average_precision", "sensitivity", "specificity", "precision", "f1")
     figures = [(p.stem, base64.b64encode(p.read_bytes()).decode()) for p in sorted((run/"figures").glob("*.png"))]
     return write_file(run/"report.html", env.from_string(_REPORT).render(title=f"Report: {data['name']}", config=config, data=data, n=len(pred), figures=figures,
