@@ -7,7 +7,7 @@ __all__ = ['find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is
            'MRIFolder', 'data_hash', 'write_file', 'resize_image', 'PixelStore', 'make_loader', 'show_images']
 
 # %% ../nbs/01_data.ipynb #d840236d
-import hashlib, os
+import hashlib, os, warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,6 +60,8 @@ def to_grey(im:Image.Image # any mode
     return im.convert("L")
 
 # %% ../nbs/01_data.ipynb #39488346
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)     # `read_image` has a limit of its own
+
 def read_image(path:str|Path,            # image file; its content counts, not its extension
                max_pixels:int=50_000_000 # width times height above which a file is refused unread
               )->Image.Image: # mode "L", turned upright as its EXIF says
