@@ -315,6 +315,7 @@ def write_report(run:str|Path # folder with config.json, metrics.json, data.json
     env.filters["pct"] = lambda v: "–" if v is None else f"{100*v:.1f} %"
     env.filters["label"] = lambda k: k.replace("_", " ").replace("auroc", "AUROC")
     names = ("accuracy", "balanced_accuracy", "auroc", "average_precision", "sensitivity", "specificity", "precision", "f1")
-    figures = [(p.stem, base64.b64encode(p.read_bytes()).decode()) for p in sorted((run/"figures").glob("*.png"))]
+    order = ("loss", "accuracy", "confusion", "mistakes", "roc", "pr")
+    figures = [(n, base64.b64encode(p.read_bytes()).decode()) for n in order if (p := run/"figures"/f"{n}.png").exists()]
     return write_file(run/"report.html", env.from_string(_REPORT).render(title=f"Report: {data['name']}", config=config, data=data, n=len(pred), figures=figures,
         main=[(k, metrics[k]) for k in names], rest=[(k, m) for k,m in metrics.items() if k not in names]))
