@@ -81,7 +81,8 @@ def test_stopped_and_resumed(run, slices, tmp_path, how):
     args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6)]
     run("btnb", *args, "--out", tmp_path/"whole")
     with open(tmp_path/"log", "w") as log:
-        process = subprocess.Popen([Path(sysconfig.get_path("scripts"))/"btnb", *args, "--out", tmp_path/"part"], stdout=log, stderr=log)
+        process = subprocess.Popen([Path(sysconfig.get_path("scripts"))/"btnb", *args, "--out", tmp_path/"part"], stdout=log, stderr=log,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # a background job ignores Ctrl-C, and so would its children
         deadline = time.time() + 120
         while not (tmp_path/"part/checkpoint.pt").exists() and time.time() < deadline and process.poll() is None: time.sleep(.01)
         process.send_signal(how); code = process.wait()
