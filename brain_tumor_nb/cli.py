@@ -19,6 +19,7 @@ import torch
 from .data import MRIFolder, PixelStore, data_hash, find_data, list_files, read_image, resize_image
 from .download import DATASETS, dataset_note, download
 from .evaluation import Predictions, describe_data, predict, predict_pixels, save_results, score, write_report
+from .model import create_model
 from .phantom import phantom_folder
 from .splitting import Split, find_groups, make_folds, make_split
 from .training import COLUMNS, Config, History, load_model, pick_device, train_split
@@ -42,7 +43,7 @@ def check_run(out:str|Path,       # run folder, perhaps not there yet
     "Whether a run may be written to `out`; `ValueError` says why not."
     out = Path(out)
     if out.exists() and not out.is_dir(): raise ValueError(f"{out} is a file: choose another folder with --out")
-    if overwrite: clear_run(out)
+    if overwrite: return False
     if not (out/"config.json").exists():
         if resume: raise ValueError(f"{out} holds no run to resume: leave out --resume, or choose its folder with --out")
         if out.exists() and any(p.name != ".DS_Store" for p in out.iterdir()) and not overwrite: raise ValueError(f"{out} is not empty: choose another folder with --out")
@@ -81,6 +82,8 @@ def train_run(data:str|Path|None,      # folder with one sub-folder a class, "ph
     splits = make_folds(folder, groups, k, config.seed) if k > 1 else [make_split(folder, groups, config.valid, config.seed)]
     say(f"{groups.max()+1} groups, {k} folds" if k > 1 else f"{groups.max()+1} groups, {len(splits[0].train)} slices to train, {len(splits[0].valid)} to validate")
     store,parts,histories = PixelStore(folder, config.size, config.fit),[],[]
+    create_model(config.arch, config.classes, config.weights, config.size)      # a slip in these is found before anything is removed or written
+    if overwrite: clear_run(out)
     config.save(out/"config.json")
     for i,split in enumerate(splits):
         where = out/f"fold_{i}" if k > 1 else out
