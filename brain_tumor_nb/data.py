@@ -4,23 +4,25 @@
 
 # %% auto #0
 __all__ = ['find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is_system', 'class_folders', 'list_files',
-           'MRIFolder', 'data_hash', 'write_file', 'resize_image', 'PixelStore', 'make_loader', 'show_images']
+           'MRIFolder', 'data_hash', 'write_file', 'resize_image', 'store_file', 'PixelStore', 'spawn_seed',
+           'EpochSampler', 'make_loader', 'new_axes', 'show_images']
 
 # %% ../nbs/01_data.ipynb #d840236d
 import hashlib, os, warnings
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import has_file_allowed_extension, IMG_EXTENSIONS
 from torchvision.transforms.v2 import functional as tvf
 
-from .phantom import phantom_folder
+from .phantom import cache_folder, phantom_folder
 
 # %% ../nbs/01_data.ipynb #ae6d17cc
 def find_data(data:str|Path|None=None # folder with one sub-folder a class; "phantom" for the simulated set; None to ask the environment
@@ -62,18 +64,23 @@ def to_grey(im:Image.Image # any mode
 # %% ../nbs/01_data.ipynb #39488346
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)     # `read_image` has a limit of its own
 
-def read_image(path:str|Path,            # image file; its content counts, not its extension
-               max_pixels:int=50_000_000 # width times height above which a file is refused unread
-              )->Image.Image: # mode "L", turned upright as its EXIF says
+def read_image(path:str|Path,             # image file; its content counts, not its extension
+               max_pixels:int=50_000_000, # width times height above which a file is refused unread
+               sha256:str|None=None       # hash that its content must have, if it was read before
+              )->Image.Image: # mode "L", turned upright as its EXIF says; `info["sha256"]` is the hash of the file
     "Read one slice as 8-bit grey; `ValueError` names the file and what is wrong with it."
     try:
-        if os.path.getsize(path) == 0: raise ValueError("empty file")
-        with Image.open(path) as im:
+        if not 0 < (n := os.path.getsize(path)) <= 8*max_pixels: raise ValueError(f"file of {n/1e6:,.0f} MB, larger than any slice" if n else "empty file")
+        content = Path(path).read_bytes(); digest = hashlib.sha256(content).hexdigest()
+        if sha256 not in (None, digest): raise ValueError("has changed since the folder was opened: start again")
+        with Image.open(BytesIO(content)) as im:
             if im.width*im.height > max_pixels: raise Image.DecompressionBombError
-            return to_grey(ImageOps.exif_transpose(im))
+            grey = to_grey(ImageOps.exif_transpose(im)); grey.info = {"sha256": digest}
+            return grey
     except Image.DecompressionBombError: reason = f"larger than {max_pixels:,} pixels"
     except UnidentifiedImageError: reason = "not an image"
     except PermissionError: reason = "no permission to read it"
+    except FileNotFoundError: reason = "no such file"
     except Exception as e: reason = "damaged: " + str(e).splitlines()[0] if not isinstance(e, ValueError) and str(e) else str(e) or type(e).__name__
     raise ValueError(f"{path}: {reason}")
 
@@ -129,18 +136,23 @@ class MRIFolder(ImageFolder):
 
     def make_dataset(self, directory, class_to_idx, *args, **kwargs):
         files = [f"{c}/{f}" for c in class_to_idx for f in list_files(Path(directory)/c)]
-        with ThreadPoolExecutor() as pool: reasons = list(pool.map(lambda f: self._reason(directory, f), files))
-        self.bad = [(f,r) for f,r in zip(files, reasons) if r]
+        with ThreadPoolExecutor() as pool: found = list(pool.map(lambda f: self._check(directory, f), files))
+        self.bad = [(f,r) for f,(_,r) in zip(files, found) if r]
         if self.strict and self.bad: raise ValueError("{}/{}: {}".format(directory, *self.bad[0]) + ", and strict=True allows no such file")
-        good = [f for f,r in zip(files, reasons) if not r]
+        good,self.digests = [f for f,(_,r) in zip(files, found) if not r],[d for d,r in found if not r]
         empty = sorted(set(class_to_idx) - {f.split("/")[0] for f in good})
         if empty: raise ValueError(f"class folder {Path(directory)/empty[0]} holds no readable image: add some, or remove the folder")
         return [(str(Path(directory, f)), class_to_idx[f.split("/")[0]]) for f in good]
 
-    def _reason(self, directory, file):
-        if not has_file_allowed_extension(file, IMG_EXTENSIONS): return "not an image file's extension"
-        try: self.read(Path(directory, file))
-        except ValueError as e: return str(e).removeprefix(f"{Path(directory, file)}: ")
+    def _check(self, directory, file):
+        if not has_file_allowed_extension(file, IMG_EXTENSIONS): return None,"not an image file's extension"
+        try: return self.read(Path(directory, file)).info["sha256"],None
+        except ValueError as e: return None,str(e).removeprefix(f"{Path(directory, file)}: ")
+
+    def load(self, i): return read_image(self.samples[i][0], self.max_pixels, self.digests[i])
+    def map(self, fn):
+        "`fn` of every slice, in threads and in order."
+        with ThreadPoolExecutor() as pool: yield from pool.map(lambda i: fn(self.load(i)), range(len(self)))
 
     def counts(self): return {c: n for c,n in zip(self.classes, np.bincount(self.targets, minlength=len(self.classes)).tolist())}
     def __repr__(self): return f"MRIFolder of {len(self)} {'SIMULATED ' if is_simulated(self.root) else ''}slices: " + ", ".join(f"{n} {c}" for c,n in self.counts().items()) + f"; {len(self.bad)} files left out"
@@ -148,10 +160,8 @@ class MRIFolder(ImageFolder):
 # %% ../nbs/01_data.ipynb #992e6a6d
 def data_hash(folder:MRIFolder # an opened folder
              )->str: # 64 hexadecimal digits
-    "SHA-256 over the paths and contents of all slices of `folder`."
-    def digest(f): return hashlib.sha256(Path(f).read_bytes()).hexdigest()
-    with ThreadPoolExecutor() as pool: digests = pool.map(digest, [f for f,_ in folder.samples])
-    return hashlib.sha256("".join(f"{d}  {p}\n" for p,d in zip(folder.paths, digests)).encode()).hexdigest()
+    "SHA-256 over the paths and contents of all slices, as they were when `folder` was opened."
+    return hashlib.sha256("".join(f"{d}  {p}\n" for p,d in zip(folder.paths, folder.digests)).encode()).hexdigest()
 
 # %% ../nbs/01_data.ipynb #64c3f2fb
 def write_file(path:str|Path,      # where; its folder is made if needed
@@ -163,6 +173,7 @@ def write_file(path:str|Path,      # where; its folder is made if needed
     try:
         with open(tmp, "wb") as f: f.write(content.encode() if isinstance(content, str) else content); f.flush(); os.fsync(f.fileno())
         os.replace(tmp, path)
+    except OSError as e: raise OSError(e.errno, f"{e.strerror}; what was there before is untouched", str(path)) from e
     finally: tmp.unlink(missing_ok=True)
     return path
 
@@ -172,41 +183,117 @@ def resize_image(im:Image.Image,   # grey, any size
                  fit:str="crop"    # "crop" the middle, "pad" with black, or "squash"
                 )->Image.Image: # `size` × `size`, bilinear with antialiasing
     "Make a slice square."
-    if fit == "crop": return tvf.center_crop(tvf.resize(im, size), size)
+    if fit == "crop":
+        most = 3*min(im.size)                  # of a long strip only the middle counts: shrink that, or enlarge it
+        if max(im.size) > most: im = tvf.center_crop(im, (min(im.height, most), min(im.width, most)))
+        return tvf.center_crop(tvf.resize(im, size), size)
     if fit == "pad": return ImageOps.pad(im, (size, size), Image.Resampling.BILINEAR)
     if fit == "squash": return im.resize((size, size), Image.Resampling.BILINEAR)
     raise ValueError(f"fit={fit!r} is none of crop, pad, squash")
 
 # %% ../nbs/01_data.ipynb #6fda8ec5
+def store_file(folder:MRIFolder, # an opened folder
+               size:int=224,     # side of the stored slices, pixels
+               fit:str="crop"    # how to make them square, see `resize_image`
+              )->Path: # uint8 pixels [N,1,size,size], then 32 bytes of their SHA-256
+    "All slices of a folder, decoded to a file of the cache; one that is there and whole is used again."
+    path,bytes_ = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{fit}.u8",len(folder)*size*size
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):                                      # another process may be writing it
+        if path.exists() and path.stat().st_size == bytes_ + 32:
+            with open(path, "rb") as f: found,end = _hash_start(f, bytes_),f.read(32)
+            if found == end: return path
+        tmp,digest = path.with_suffix(".tmp"),hashlib.sha256()
+        try:
+            with open(tmp, "wb") as f:
+                for block in _decoded(folder, size, fit): digest.update(block); f.write(block)
+                f.write(digest.digest()); f.flush(); os.fsync(f.fileno())
+            os.replace(tmp, path)
+        finally: tmp.unlink(missing_ok=True)
+    return path
+
+def _hash_start(f, n):
+    "SHA-256 of the next `n` bytes of an open file."
+    digest = hashlib.sha256()
+    while n: digest.update(block := f.read(min(n, 2**20))); n -= len(block)
+    return digest.digest()
+
+def _decoded(folder, size, fit, block=256):
+    "The slices of `folder`, resized, in blocks of uint8 [B,1,size,size]."
+    with ThreadPoolExecutor() as pool:
+        def load(i): return np.asarray(resize_image(folder.load(i), size, fit))[None]
+        for start in range(0, len(folder), block): yield np.stack(list(pool.map(load, range(start, min(start+block, len(folder))))))
+
+# %% ../nbs/01_data.ipynb #8e9d728f
 class PixelStore(Dataset):
     "All slices of a folder, decoded once: `pixels` uint8 [N,1,size,size], `labels` int64 [N]; index it with a list for a batch."
     def __init__(self,
                  folder:MRIFolder, # an opened folder
                  size:int=224,     # side of the stored slices, pixels
-                 fit:str="crop"    # how to make them square, see `resize_image`
+                 fit:str="crop",   # how to make them square, see `resize_image`
+                 budget:float=1e9  # bytes of pixels to hold in memory; more are mapped from a file, see `store_file`
                 ):
-        self.size,self.labels = size,torch.tensor(folder.targets)
-        self.pixels = torch.empty(len(folder), 1, size, size, dtype=torch.uint8)
-        def load(i): self.pixels[i,0] = torch.from_numpy(np.array(resize_image(folder.read(folder.samples[i][0]), size, fit)))
-        with ThreadPoolExecutor() as pool: list(pool.map(load, range(len(folder))))
+        self.size,self.labels,shape = size,torch.tensor(folder.targets),(len(folder), 1, size, size)
+        self.file = store_file(folder, size, fit) if len(folder)*size*size > budget else None
+        self.pixels = self._map(shape) if self.file else torch.cat([torch.from_numpy(b) for b in _decoded(folder, size, fit)])
 
+    def _map(self, shape): return torch.from_numpy(np.memmap(self.file, np.uint8, "c", shape=shape))
+    def __getstate__(self): return {**self.__dict__, "pixels": self.pixels.shape if self.file else self.pixels}
+    def __setstate__(self, state): self.__dict__.update(state); self.pixels = self._map(self.pixels) if self.file else self.pixels
     def __len__(self): return len(self.labels)
-    def __getitem__(self, idx): return self.pixels[idx], self.labels[idx]
-    def __repr__(self): return f"PixelStore of {len(self)} slices, {self.size} × {self.size}, {self.pixels.nbytes/1e6:.1f} MB"
+    def __getitem__(self, idx): return self.pixels[idx], self.labels[idx], torch.as_tensor(idx)
+    def __repr__(self): return f"PixelStore of {len(self)} slices, {self.size} × {self.size}, {self.pixels.nbytes/1e6:.1f} MB{' in a file' if self.file else ''}"
 
-# %% ../nbs/01_data.ipynb #a0a6707f
-def make_loader(store:PixelStore,    # decoded slices
-                indices,             # which of them, whole numbers from 0
-                batch_size:int=32,   # slices a batch; the last may hold fewer
-                shuffle:bool=False   # a new order each epoch, from torch's random generator
-               )->DataLoader: # yields (uint8 [B,1,S,S], int64 [B])
+# %% ../nbs/01_data.ipynb #4cfd204c
+def spawn_seed(*keys:int # whole numbers, 0 or above, such as seed and epoch
+              )->int: # 0 to 2³²-1
+    "A seed that depends on all of `keys`."
+    return int(np.random.SeedSequence(keys).generate_state(1)[0])
+
+
+class EpochSampler(Sampler):
+    "Lists of indices, one a batch; shuffled anew in each epoch, by `seed` and `epoch` alone."
+    def __init__(self,
+                 indices,           # whole numbers from 0
+                 batch_size:int=32, # indices a batch, over all processes
+                 shuffle:bool=False,# a new order each epoch
+                 seed:int=0,        # decides the orders
+                 least:int=1,       # a smaller last batch is joined to the one before
+                 rank:int=0,        # number of this process
+                 world:int=1        # how many processes share each batch
+                ):
+        self.indices,self.batch_size,self.shuffle,self.seed,self.least,self.rank,self.world,self.epoch = torch.tensor([int(i) for i in indices]),batch_size,shuffle,seed,least,rank,world,0
+
+    def set_epoch(self, epoch): self.epoch = epoch
+    def _batches(self):
+        generator = torch.Generator().manual_seed(spawn_seed(self.seed, self.epoch))
+        order = self.indices[torch.randperm(len(self.indices), generator=generator)] if self.shuffle else self.indices
+        parts = list(order.split(self.batch_size))
+        if len(parts) > 1 and len(parts[-1]) < self.least: parts[-2:] = [torch.cat(parts[-2:])]
+        return parts
+    def __iter__(self): return (b[self.rank::self.world].tolist() for b in self._batches())
+    def __len__(self): return len(self._batches())
+
+# %% ../nbs/01_data.ipynb #4b1c866a
+def make_loader(store:PixelStore,     # decoded slices
+                indices,              # which of them, whole numbers from 0
+                batch_size:int=32,    # slices a batch; the last may hold fewer
+                shuffle:bool=False,   # a new order each epoch, see `EpochSampler`
+                **sampling            # `seed`, `least`, `rank`, `world` of the `EpochSampler`
+               )->DataLoader: # yields (uint8 [B,1,S,S], labels int64 [B], indices int64 [B])
     "Batches of a part of the store."
-    indices = [int(i) for i in indices]
-    if not indices: raise ValueError("a loader needs at least one slice, this part of the split is empty")
-    order = SubsetRandomSampler(indices) if shuffle else indices
-    return DataLoader(store, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
+    if not len(indices): raise ValueError("a loader needs at least one slice, this part of the split is empty")
+    return DataLoader(store, sampler=EpochSampler(indices, batch_size, shuffle, **sampling), batch_size=None)
 
 # %% ../nbs/01_data.ipynb #91fd157b
+def new_axes(width:float, # inches
+             height:float # inches
+            ): # matplotlib axes
+    "One pair of axes in a figure of its own."
+    import matplotlib.pyplot as plt                     # here, so that a script that draws nothing need not wait for it
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+# %% ../nbs/01_data.ipynb #f0f0da47
 def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H,W]
                 titles=None,    # one line above each
                 ncols:int=6,    # pictures in a row
@@ -214,6 +301,7 @@ def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H
                 axes=None       # axes to draw on; new ones if None
                ): # the axes, flat
     "A grid of slices in grey."
+    import matplotlib.pyplot as plt
     images = [np.asarray(im).squeeze() for im in images]
     if axes is None:
         nrows = -(-len(images)//ncols)

@@ -13,13 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import imagehash
-import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from .data import MRIFolder, data_hash, is_simulated, show_images, write_file
 
@@ -27,25 +21,27 @@ from .data import MRIFolder, data_hash, is_simulated, show_images, write_file
 def image_hashes(folder:MRIFolder # an opened folder
                 )->np.ndarray: # uint64 [N], 64 bits a slice
     "Perceptual hash of every slice."
-    def bits(i): return np.packbits(imagehash.phash(folder.read(folder.samples[i][0])).hash).view(">u8")[0]
-    with ThreadPoolExecutor() as pool: return np.array(list(pool.map(bits, range(len(folder)))), dtype=np.uint64)
+    from imagehash import phash
+    def bits(im): return np.packbits(phash(im).hash).view(">u8")[0]
+    return np.array(list(folder.map(bits)), np.uint64)
 
 # %% ../nbs/03_splitting.ipynb #cd7050d4
 def near_pairs(hashes:np.ndarray, # uint64 [N], see `image_hashes`
                threshold:int=6    # largest number of differing bits, 0 to 64
               )->np.ndarray: # [P,2] indices with first < second
     "Pairs of slices whose perceptual hashes differ in at most `threshold` bits."
-    pairs = []
-    for a in range(0, len(hashes), 256):
-        i,j = np.nonzero(np.bitwise_count(hashes[a:a+256,None] ^ hashes) <= threshold)
-        pairs.append(np.stack([i+a, j], 1)[i+a < j])
-    return np.concatenate(pairs)
+    def block(a):
+        i,j = np.nonzero(np.bitwise_count(hashes[a:a+64,None] ^ hashes[a:]) <= threshold)
+        return np.stack([i, j], 1)[i < j] + a
+    with ThreadPoolExecutor() as pool: return np.concatenate(list(pool.map(block, range(0, len(hashes), 64))))
 
 # %% ../nbs/03_splitting.ipynb #acb42a52
 def connect(n:int,            # number of slices
             pairs:np.ndarray  # [P,2] indices that belong together
            )->np.ndarray: # int [n], group of each slice, numbered from 0 by first appearance
     "Groups of slices that pairs connect, directly or through others."
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
     i,j = np.asarray(pairs, dtype=int).reshape(-1, 2).T
     return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1].astype(int)
 
@@ -66,12 +62,12 @@ def find_groups(folder:MRIFolder, # an opened folder
                )->np.ndarray: # int [N], group of each slice, numbered from 0
     "Slices that must stay on one side of a split: near duplicates, and all slices of a subject where a manifest names it."
     subjects = read_subjects(folder) or [None]*len(folder)
-    hashes,known = image_hashes(folder),np.array([s is not None for s in subjects])
-    close = near_pairs(hashes, threshold)
-    close = close[~known[close].all(1) | (hashes[close[:,0]] == hashes[close[:,1]])]
-    first = {}
-    same = [[first.setdefault(s, i), i] for i,s in enumerate(subjects) if s is not None]
-    return connect(len(folder), np.concatenate([close, np.array(same, dtype=int).reshape(-1, 2)]))
+    hashes,first,of = np.unique(image_hashes(folder), return_index=True, return_inverse=True)
+    unknown = np.zeros(len(hashes), bool); unknown[of[[s is None for s in subjects]]] = True
+    close = near_pairs(hashes, threshold); close = close[unknown[close].any(1)]
+    one = {}
+    same = [[one.setdefault(s, i), i] for i,s in enumerate(subjects) if s is not None]
+    return connect(len(folder), np.concatenate([first[close], np.stack([first[of], np.arange(len(of))], 1), np.array(same, dtype=int).reshape(-1, 2)]))
 
 # %% ../nbs/03_splitting.ipynb #5578c9c0
 def show_groups(folder:MRIFolder,  # an opened folder
@@ -80,6 +76,7 @@ def show_groups(folder:MRIFolder,  # an opened folder
                 ncols:int=5        # how many slices of each
                ): # the axes, flat
     "Contact sheet of the largest groups, one a row."
+    import matplotlib.pyplot as plt
     big = [g for g in np.argsort(-np.bincount(groups), kind="stable")[:nrows]]
     fig, axes = plt.subplots(len(big), ncols, figsize=(1.7*ncols, 1.95*len(big)), squeeze=False, layout="constrained")
     for row,g in zip(axes, big):
@@ -122,6 +119,7 @@ def make_folds(folder:MRIFolder,   # an opened folder
                seed:int=0          # decides who goes where
               )->list[Split]: # k splits, whose validation parts cover every slice once
     "Stratified, grouped, seeded folds."
+    from sklearn.model_selection import StratifiedGroupKFold
     y,groups = np.array(folder.targets),np.asarray(groups)
     for c,name in enumerate(folder.classes):
         n = len(set(groups[y == c].tolist()))
