@@ -2,6 +2,7 @@
 #   make demo    train and evaluate on simulated data, no network but for the installation; prints the report's path
 #   make lab     JupyterLab on the notebooks
 #   make test    every check
+#   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
 #   make docs    the documentation site in _docs (needs Quarto)
 #   make readme  README.md from nbs/index.ipynb
 #   make clean   remove what can be made again, but for .venv and runs
@@ -9,7 +10,7 @@ PYTHON  ?= python3
 WORKERS ?= 2
 bin     := .venv/bin
 
-.PHONY: demo lab test docs readme clean
+.PHONY: demo lab test bench docs readme clean
 .NOTPARALLEL:
 
 demo: .venv/demo
@@ -21,6 +22,9 @@ lab: .venv/lab
 # One thread a process: the tests run in $(WORKERS) processes.
 test: .venv/test
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest -n $(WORKERS) --dist worksteal -ra tests
+
+bench: .venv/bench
+	$(bin)/python benchmarks/bench.py
 
 docs: .venv/test
 	@command -v quarto >/dev/null || { echo "make docs needs Quarto, which is not installed: https://quarto.org/docs/get-started"; exit 1; }
@@ -37,7 +41,8 @@ clean:
 .venv/demo: extras = offline
 .venv/lab:  extras = offline,labs
 .venv/test: extras = offline,labs,data,dev
-.venv/demo .venv/lab .venv/test: settings.ini setup.py pyproject.toml
+.venv/bench: extras = offline,bench
+.venv/demo .venv/lab .venv/test .venv/bench: settings.ini setup.py pyproject.toml
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { echo "$(PYTHON) lacks its venv module: apt install python3-venv, then again"; exit 1; }
 	@test -e .venv/ok || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/ok

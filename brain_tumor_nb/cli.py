@@ -122,9 +122,14 @@ def train_run(data:str|Path|None,      # folder with one sub-folder a class, "ph
         pick_device(config.device); say(str(folder))
         for path,reason in folder.bad[:10]: say(f"left out {path}: {reason}")
         create_model(config.arch, config.classes, config.weights, config.size)      # a slip in these is found before anything is removed or written
-        with contextlib.ExitStack() as lock:
-            on_first(lambda: lock.enter_context(lock_run(out)))
-            if on_first(lambda: check_run(out, config, hash_, resume, overwrite)):
+        with contextlib.ExitStack() as held:
+            def claim():
+                there = (out/"config.json").exists()
+                if there: held.enter_context(lock_run(out))
+                done = check_run(out, config, hash_, resume, overwrite)
+                if not there: held.enter_context(lock_run(out))         # a folder that is refused is not touched
+                return done
+            if on_first(claim):
                 say(f"{out} holds this very run already, finished: nothing to do (--overwrite trains it again)")
                 return json.loads((out/"metrics.json").read_text(encoding="utf-8"))
             groups,k = find_groups(folder, config.threshold),config.folds
@@ -352,6 +357,3 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
         ours = not isinstance(e, (ValueError, OSError, RuntimeError, MemoryError, FloatingPointError))
         line = f"{e.filename}: {e.strerror}" if isinstance(e, OSError) and e.strerror and e.filename else str(e).strip().split("\n")[0]
         stop(1, f"this is a fault of ours ({type(e).__name__}: {line}); --debug shows where") if ours else stop(2, line)
-
-# %% ../nbs/12_cli.ipynb #330e431d
-if __name__ == "__main__" and "__file__" in globals(): main()       # python -m brain_tumor_nb.cli, but not in a notebook

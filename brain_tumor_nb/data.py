@@ -22,12 +22,11 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import has_file_allowed_extension, IMG_EXTENSIONS
 from torchvision.transforms.v2 import functional as tvf
 
-from .phantom import cache_folder, phantom_folder
-
 # %% ../nbs/01_data.ipynb #ae6d17cc
 def find_data(data:str|Path|None=None # folder with one sub-folder a class; "phantom" for the simulated set; None to ask the environment
              )->Path: # the folder
     "The data folder: `data`, else `$BRAIN_TUMOR_DATA`, else the simulated phantom."
+    from brain_tumor_nb.phantom import phantom_folder       # here, because what draws heads takes a while to load
     source = "folder" if data else "BRAIN_TUMOR_DATA"
     data = data or os.environ.get("BRAIN_TUMOR_DATA") or "phantom"
     if str(data) == "phantom": return phantom_folder()
@@ -197,6 +196,7 @@ def store_file(folder:MRIFolder, # an opened folder
                fit:str="crop"    # how to make them square, see `resize_image`
               )->Path: # uint8 pixels [N,1,size,size], then 32 bytes of their SHA-256
     "All slices of a folder, decoded to a file of the cache; one that is there and whole is used again."
+    from brain_tumor_nb.phantom import cache_folder
     path,bytes_ = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{fit}.u8",len(folder)*size*size
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):                                      # another process may be writing it

@@ -17,7 +17,7 @@ from .data import MRIFolder, PixelStore
 from .evaluation import Predictions, predict
 from .model import create_model, weights_stats
 from .splitting import Split
-from .training import Config, History, add_up, checkpoints, fit_head, frozen_features, join_world, save_model, train_split, world
+from .training import Config, History, add_up, checkpoints, explained, fit_head, frozen_features, join_world, save_model, train_split, world
 
 # %% ../nbs/10_parallel.ipynb #5fd5b71c
 def train_fold(folder:MRIFolder,        # that was split
@@ -32,14 +32,15 @@ def train_fold(folder:MRIFolder,        # that was split
               )->tuple[Predictions|None,History]: # of the validation part, in the first process; what happened
     "Train on one split and predict its validation part."
     if resume and (Path(out)/"split.json").exists(): Split.load(Path(out)/"split.json", folder)         # refuses a folder that has changed
-    if features is None: model,config,history = train_split(store, split, config, out, resume and bool(checkpoints(out)), progress)
-    else:
-        config = replace(config, stats=weights_stats(config.arch, config.weights))
-        model = create_model(config.arch, config.classes, config.weights, config.size)
-        history = fit_head(model, features, store.labels, split)
-        split.save(Path(out)/"split.json"); config.save(Path(out)/"config.json"); save_model(out, model.state_dict(), history)
-    if history.stopped.startswith("interrupted"): raise KeyboardInterrupt
-    return (predict(model, store, split, config, fold, features) if world()[0] == 0 else None), history
+    with explained(config):
+        if features is None: model,config,history = train_split(store, split, config, out, resume and bool(checkpoints(out)), progress)
+        else:
+            config = replace(config, stats=weights_stats(config.arch, config.weights))
+            model = create_model(config.arch, config.classes, config.weights, config.size)
+            history = fit_head(model, features, store.labels, split)
+            split.save(Path(out)/"split.json"); config.save(Path(out)/"config.json"); save_model(out, model.state_dict(), history)
+        if history.stopped.startswith("interrupted"): raise KeyboardInterrupt
+        return (predict(model, store, split, config, fold, features) if world()[0] == 0 else None), history
 
 # %% ../nbs/10_parallel.ipynb #73de7ee3
 def train_folds(folder:MRIFolder,        # that was split

@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'TIMES', 'Config', 'seeded', 'keep_memory', 'pick_device',
            'frozen_features', 'eval_batch', 'fit_head', 'train_split', 'load_model']
 
 # %% ../nbs/05_training.ipynb #e9733298
-import csv, ctypes, hashlib, io, json, math, os, sys, time, warnings
+import csv, ctypes, hashlib, inspect, io, json, math, os, sys, time, warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -329,7 +329,8 @@ def spread(model:nn.Module, # on its device
     "Prepare a network for training in as many processes as there are."
     if world()[1] == 1: return model
     if torch.device(device).type == "cuda": model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    return DistributedDataParallel(model, broadcast_buffers=False)
+    ours = "forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"     # the new name, the old one
+    return DistributedDataParallel(model, **{ours: False})                      # see `average_buffers`
 
 def average_buffers(model:nn.Module # on its device
                    )->None:
@@ -439,8 +440,9 @@ def train_split(store:PixelStore,       # decoded slices of the folder
     stats,(rank,processes) = weights_stats(config.arch, config.weights),world()
     if config.batch_size < 2*processes and processes > 1: raise ValueError(f"batches of {config.batch_size} slices cannot be shared by {processes} processes: raise batch_size to {2*processes} or more")
     if stats is None:
-        stats = channel_stats(make_loader(store, split.train))
-        tfm = valid_transform(stats); check_normalized(tfm(x) for x,_,_ in make_loader(store, split.train))
+        loader = make_loader(store, split.train, eval_batch(config.size))
+        stats = channel_stats(loader); tfm = valid_transform(stats)
+        check_normalized(tfm(x) for x,_,_ in loader)
     config = replace(config, stats=stats)
     with seeded(config.seed): model = create_model(config.arch, config.classes, config.weights, config.size)
     freeze(model, config.trainable)

@@ -22,7 +22,7 @@ def test_notebook(run, path):
     nbdev_test(run, path, BRAIN_TUMOR_DATA=None)
 
 
-@by_name
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if "find_data()" in path.read_text(encoding="utf-8")], ids=lambda path: path.stem)
 def test_notebook_on_real_slices(run, path, real_data):
     "On the real slices, with the cells that need them."
     nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(real_data))
