@@ -78,9 +78,9 @@ def notes(o, rows):
     load = values(rows, "idle", "load", "", "processes")
     if load: out.append(f"Other processes running before it started: {load[0]:.1f}.")
     out.append("Each value is the median [least – most] of n runs in fresh processes, the systems in turns; ratios are of runs of the same turn. "
-               "Peers have their loggers, checkpoints and bars off, and the better of 0 and 2 workers; their bf16 is their own, but for fastai, whose mixed precision knows only CUDA.")
+               "Peers have their loggers, checkpoints and bars off, and the better of 0 and 2 workers; their bf16 is their own, but for fastai, whose mixed precision knows only CUDA. What takes longest is run three times.")
     if values(rows, "frozen", "fastai", "", "s"): out.append("frozen: ours opens and groups the folder and writes a report within its time; the peers are given the folds, and do not validate between epochs.")
-    if values(rows, "scale", "ours", "", "MB"): out.append("scale: pictures made for the purpose from the slices above (random crop, turn, mirror image and brightness; 128 px, JPEG 90), removed afterwards; larger folders are measured once.")
+    if values(rows, "scale", "ours", "", "MB"): out.append("scale: pictures made for the purpose from the slices above (random crop, turn, mirror image and brightness; 128 px, JPEG 90), removed afterwards; folders of more than 2,500 are measured once.")
     return out
 
 def scale_values(rows, n, unit): return [float(r["value"]) for r in rows if (r["figure"], r["variant"], r["unit"]) == ("scale", str(n), unit)]
@@ -118,9 +118,10 @@ def bars(ax, found, xlabel, title):
     ax.set_yticks(range(len(found)), [f[0] for f in found]); ax.invert_yaxis(); ax.margins(x=.15)
     ax.set(xlabel=xlabel, title=title); ax.spines[["top", "right"]].set_visible(False)
 
-def panels(n, out, name, draw):
-    "A file of n panels; `draw` fills them."
-    fig,axes = plt.subplots(1, n, figsize=(6*n, 4.2), layout="constrained", squeeze=False); draw(*axes[0])
+def panels(rows, out, name, draw):
+    "A file of two panels; `draw` fills them."
+    fig,axes = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained"); draw(*axes)
+    if any(r["system"] == "simulated slices" for r in rows): fig.suptitle("simulated slices")
     fig.savefig(out/f"{name}.png", dpi=150); plt.close(fig)
 
 def peers_bars(rows, figure):
@@ -128,31 +129,31 @@ def peers_bars(rows, figure):
 
 def floor_bars(rows, figure): return [(f"{s}, {p}", values(rows, figure, s, p, "images/s"), COLOURS[s]) for p in ("fp32", "bf16") for s in ("ours", "floor")]
 
-def plots(o, out, rows):
+def plots(out, rows):
     "A picture for each comparison there are rows of."
     have,v = {r["figure"] for r in rows},lambda *a: values(rows, *a)
     if have & {"tenepochs64", "peers224"}:
         def draw(left, right):
             bars(left, peers_bars(rows, "tenepochs64"), "seconds (less is better)", "Ten epochs, 64 px, decoding included")
             bars(right, peers_bars(rows, "peers224"), "seconds (less is better)", "One epoch, 224 px, decoding included")
-        panels(2, out, "peers", draw)
+        panels(rows, out, "peers", draw)
     if have & {"floor64", "floor224", "original"}:
         def draw(left, right):
             bars(left, floor_bars(rows, "floor64") + [("the original", v("original", "the original", "", "images/s"), RED)], "images a second (more is better)", "Training ResNet18, 64 px")
             bars(right, floor_bars(rows, "floor224"), "images a second (more is better)", "Training ResNet18, 224 px")
-        panels(2, out, "floors", draw)
+        panels(rows, out, "floors", draw)
     if "stats" in have:
         def draw(left, right):
             for ax,unit,label in ((left, "s", "seconds (less is better)"), (right, "MB", "peak memory above the libraries, MB (less is better)")):
                 bars(ax, [(s, v("stats", s, "", unit), COLOURS[s]) for s in ("ours", "the original")], label, "Mean and standard deviation of a folder")
-        panels(2, out, "stats", draw)
+        panels(rows, out, "stats", draw)
     if have & {"frozen", "predict"}:
         def auroc(s): return f"\nAUROC {median(a):.3f}" if (a := v("frozen", s, "", "AUROC")) else ""
         def draw(left, right):
             bars(left, [(NAMES.get(s, s) + auroc(s), v("frozen", s, "", "s"), COLOURS.get(s, GREY)) for s in ("ours", "lightning", "fastai")], "seconds from nothing (less is better)", "Frozen network, five folds")
             bars(right, [(s, v("predict", s, "1000", "s"), COLOURS[s]) for s in ("ours", "floor")], "seconds from nothing (less is better)", "Predicting 1,000 slices")
-        panels(2, out, "commands", draw)
-    if "scale" in have: panels(2, out, "scale", lambda left, right: draw_scale(left, right, rows))
+        panels(rows, out, "commands", draw)
+    if "scale" in have: panels(rows, out, "scale", lambda left, right: draw_scale(left, right, rows))
 
 def draw_scale(left, right, rows):
     "Speed and memory against the number of images."
@@ -163,11 +164,11 @@ def draw_scale(left, right, rows):
     left.plot(n, at("images/s"), color=RED, marker="D", label="train")
     left.set(xscale="log", yscale="log", xlabel="images in the folder", ylabel="images a second (more is better)", title="Speed"); left.legend()
     for unit,label,colour,mark in (("MB", "resident", BLUE, "o"), ("MB private", "of it private", RED, "D")): right.plot(n, at(unit), color=colour, marker=mark, label=label)
-    right.set(xscale="log", ylim=(0, None), xlabel="images in the folder", ylabel="peak memory above the libraries, MB", title="Memory"); right.legend()
+    right.set(xscale="log", ylim=(0, 1.15*max(at("MB"))), xlabel="images in the folder", ylabel="peak memory above the libraries, MB", title="Memory"); right.legend()
     for ax in (left, right): ax.grid(alpha=.3)
 
 def draw(o, out):
     "Everything that is drawn from the rows."
     plt.rcParams.update({"font.size": 12}); rows = o.results.rows
-    write_table(o, out, rows); plots(o, out, rows)
+    write_table(o, out, rows); plots(out, rows)
     print(f"{out/'table.md'}")

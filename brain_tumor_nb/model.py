@@ -163,7 +163,7 @@ def load_weights(model:nn.Module,   # the network to fill, changed in place
     "Fill `model` with `state`; only the head may differ in shape, and then stays as it is."
     own = model.state_dict()
     state = _adapt(state, own, model, size)
-    name = next(n for n, m in model.named_modules() if m is head(model))
+    last = head(model); name = next(n for n, m in model.named_modules() if m is last)
     for k in (f"{name}.weight", f"{name}.bias"):
         if k in own and getattr(state.get(k), "shape", None) != own[k].shape: state[k] = own[k]
     missing, extra = [k for k in own if k not in state], [k for k in state if k not in own]

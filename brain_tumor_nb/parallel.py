@@ -27,16 +27,16 @@ def train_fold(folder:MRIFolder,        # that was split
                out:str|Path,            # folder of this fold
                fold:int=0,              # its number
                resume:bool=False,       # go on from a checkpoint, if there is one
-               features=None,           # of the whole store, to fit the head alone, see `frozen_features`
+               frozen=None,             # to fit the head alone: a pretrained network and the `frozen_features` of the whole store
                progress:bool|None=None  # draw a progress bar; None where there is somebody to see it
               )->tuple[Predictions|None,History]: # of the validation part, in the first process; what happened
     "Train on one split and predict its validation part."
     if resume and (Path(out)/"split.json").exists(): Split.load(Path(out)/"split.json", folder)         # refuses a folder that has changed
     with explained(config):
-        if features is None: model,config,history = train_split(store, split, config, out, resume and bool(checkpoints(out)), progress)
+        features = None
+        if frozen is None: model,config,history = train_split(store, split, config, out, resume and bool(checkpoints(out)), progress)
         else:
-            config = replace(config, stats=weights_stats(config.arch, config.weights))
-            model = create_model(config.arch, config.classes, config.weights, config.size)
+            (model,features),config = frozen,replace(config, stats=weights_stats(config.arch, config.weights))
             history = fit_head(model, features, store.labels, split)
             split.save(Path(out)/"split.json"); config.save(Path(out)/"config.json"); save_model(out, model.state_dict(), history)
         if history.stopped.startswith("interrupted"): raise KeyboardInterrupt
@@ -54,12 +54,13 @@ def train_folds(folder:MRIFolder,        # that was split
                )->tuple[list,list]: # `Predictions` and `History` of each fold
     "Train and predict every fold."
     if jobs > 1 and world()[1] > 1: raise ValueError("folds as jobs and several processes a network exclude each other: choose jobs or processes")
-    store,features = PixelStore(folder, config.size, config.fit),None
+    store,frozen = PixelStore(folder, config.size, config.fit),None
     if config.trainable == 0:
         stats = weights_stats(config.arch, config.weights)
         if stats is None: raise ValueError(f"frozen features need pretrained weights, not {config.weights!r}: use weights=\"offline\" or \"default\"")
-        features = frozen_features(create_model(config.arch, config.classes, config.weights, config.size), store.pixels, config, stats)
-    def call(i, split, progress): return folder, store, split, config, Path(out)/f"fold_{i}" if len(splits) > 1 else out, i, resume, features, progress
+        model = create_model(config.arch, config.classes, config.weights, config.size)
+        frozen = model,frozen_features(model, store.pixels, config, stats)
+    def call(i, split, progress): return folder, store, split, config, Path(out)/f"fold_{i}" if len(splits) > 1 else out, i, resume, frozen, progress
     if jobs > 1: results = Parallel(jobs, max_nbytes=None)(delayed(_job)(max(1, cpu_count()//jobs), *call(i, s, False)) for i,s in enumerate(splits))
     else: results = [train_fold(*call(i, s, progress)) for i,s in enumerate(splits)]
     if world()[0] == 0:
