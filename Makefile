@@ -23,8 +23,9 @@ lab: .venv/lab
 test: .venv/test
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest -n $(WORKERS) --dist worksteal -ra tests
 
-bench: .venv/bench
-	$(bin)/python benchmarks/bench.py
+# An environment of its own: fastai asks for a fastcore that nbdev 2 cannot use.
+bench: .venv-bench/ok
+	.venv-bench/bin/python benchmarks/bench.py
 
 docs: .venv/test
 	@command -v quarto >/dev/null || { echo "make docs needs Quarto, which is not installed: https://quarto.org/docs/get-started"; exit 1; }
@@ -41,10 +42,14 @@ clean:
 .venv/demo: extras = offline
 .venv/lab:  extras = offline,labs
 .venv/test: extras = offline,labs,data,dev
-.venv/bench: extras = offline,bench
-.venv/demo .venv/lab .venv/test .venv/bench: settings.ini setup.py pyproject.toml
+.venv/demo .venv/lab .venv/test: settings.ini setup.py pyproject.toml
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { echo "$(PYTHON) lacks its venv module: apt install python3-venv, then again"; exit 1; }
 	@test -e .venv/ok || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/ok
 	$(bin)/python -m pip install --disable-pip-version-check -e ".[$(extras)]"
 	@touch .venv/ok $@
+
+.venv-bench/ok: settings.ini setup.py pyproject.toml
+	$(PYTHON) -m venv --clear .venv-bench
+	.venv-bench/bin/python -m pip install --disable-pip-version-check -e ".[offline,bench]"
+	@touch $@

@@ -79,7 +79,8 @@ def notes(o, rows):
     if load: out.append(f"Other processes running before it started: {load[0]:.1f}.")
     out.append("Each value is the median [least – most] of n runs in fresh processes, the systems in turns; ratios are of runs of the same turn. "
                "Peers have their loggers, checkpoints and bars off, and the better of 0 and 2 workers; their bf16 is their own, but for fastai, whose mixed precision knows only CUDA. What takes longest is run three times.")
-    if values(rows, "frozen", "fastai", "", "s"): out.append("frozen: ours opens and groups the folder and writes a report within its time; the peers are given the folds, and do not validate between epochs.")
+    if values(rows, "frozen", "fastai", "", "s"): out.append("frozen: ours is timed to the scores on the disk (with the report: `ours and report` below), opening and grouping the folder included; the peers are given the folds, do not validate between epochs, "
+                                                                     "and their epochs and learning rates were chosen on these slices.")
     if values(rows, "scale", "ours", "", "MB"): out.append("scale: pictures made for the purpose from the slices above (random crop, turn, mirror image and brightness; 128 px, JPEG 90), removed afterwards; folders of more than 2,500 are measured once.")
     return out
 
