@@ -289,11 +289,12 @@ def evaluate_command(run, data, out, mapping):
 
 # %% ../nbs/12_cli.ipynb #a3e985da
 def read_ahead(files,        # paths
+               config:Config,# its `size` and `fit`
                block:int=256 # how many at a time
-              ): # yields lists of (path, grey PIL picture, or the exception that says what is wrong with it)
+              ): # yields lists of (path, square grey PIL picture, or the exception that says what is wrong with it)
     "Read images in blocks; while one block is used, the next is being read."
     def read(p):
-        try: return p,read_image(p)
+        try: return p,resize_image(read_image(p), config.size, config.fit)
         except (ValueError, OSError) as e: return p,e
     with ThreadPoolExecutor() as pool:
         waiting = []
@@ -311,7 +312,7 @@ def predict_command(run, images):
     models = load_run(run); classes = models[0][1].classes
     files = [p for i in images for p in ([i/f for f in list_files(i)] if i.is_dir() else [i])]
     out,bad = csv.writer(sys.stdout, lineterminator="\n"),0; out.writerow(["path", "prediction", *(f"prob_{c}" for c in classes)])
-    for block in read_ahead(files):
+    for block in read_ahead(files, models[0][1]):
         for p,im in block:
             if isinstance(im, Exception): bad += 1; _say(f"btnb: {im}")
         good = [(p,im) for p,im in block if not isinstance(im, Exception)]

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is_system', 'class_folders', 'list_files',
-           'MRIFolder', 'data_hash', 'write_file', 'resize_image', 'store_file', 'PixelStore', 'spawn_seed',
-           'EpochSampler', 'make_loader', 'new_axes', 'show_images']
+           'in_threads', 'MRIFolder', 'data_hash', 'write_file', 'resize_image', 'store_file', 'PixelStore',
+           'spawn_seed', 'EpochSampler', 'make_loader', 'new_axes', 'show_images']
 
 # %% ../nbs/01_data.ipynb #d840236d
 import hashlib, os, warnings
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,15 @@ def list_files(folder:str|Path # folder to walk
         found += [Path(top, f).relative_to(folder).as_posix() for f in files if not is_system(f)]
     return sorted(found)
 
+# %% ../nbs/01_data.ipynb #f2184889
+def in_threads(fn,           # called with each item
+               items,        # a sequence
+               block:int=512 # items handed out at a time
+              ): # yields the results, in order
+    "`fn` of every item, in threads."
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(items), block): yield from pool.map(fn, items[start:start+block])
+
 # %% ../nbs/01_data.ipynb #a8a826fc
 class MRIFolder(ImageFolder):
     "An image folder whose files have all been read once; `bad` lists those left out, as (path, reason)."
@@ -135,7 +145,7 @@ class MRIFolder(ImageFolder):
 
     def make_dataset(self, directory, class_to_idx, *args, **kwargs):
         files = [f"{c}/{f}" for c in class_to_idx for f in list_files(Path(directory)/c)]
-        with ThreadPoolExecutor() as pool: found = list(pool.map(lambda f: self._check(directory, f), files))
+        found = list(in_threads(lambda f: self._check(directory, f), files))
         self.bad = [(f,r) for f,(_,r) in zip(files, found) if r]
         if self.strict and self.bad: raise ValueError("{}/{}: {}".format(directory, *self.bad[0]) + ", and strict=True allows no such file")
         good,self.digests = [f for f,(_,r) in zip(files, found) if not r],[d for d,r in found if not r]
@@ -151,7 +161,7 @@ class MRIFolder(ImageFolder):
     def load(self, i): return read_image(self.samples[i][0], self.max_pixels, self.digests[i])
     def map(self, fn):
         "`fn` of every slice, in threads and in order."
-        with ThreadPoolExecutor() as pool: yield from pool.map(lambda i: fn(self.load(i)), range(len(self)))
+        return in_threads(lambda i: fn(self.load(i)), range(len(self)))
 
     def counts(self): return {c: n for c,n in zip(self.classes, np.bincount(self.targets, minlength=len(self.classes)).tolist())}
     def __repr__(self): return f"MRIFolder of {len(self)} {'SIMULATED ' if is_simulated(self.root) else ''}slices: " + ", ".join(f"{n} {c}" for c,n in self.counts().items()) + f"; {len(self.bad)} files left out"
@@ -220,9 +230,8 @@ def _hash_start(f, n):
 
 def _decoded(folder, size, fit, block=256):
     "The slices of `folder`, resized, in blocks of uint8 [B,1,size,size]."
-    with ThreadPoolExecutor() as pool:
-        def load(i): return np.asarray(resize_image(folder.load(i), size, fit))[None]
-        for start in range(0, len(folder), block): yield np.stack(list(pool.map(load, range(start, min(start+block, len(folder))))))
+    slices = folder.map(lambda im: np.asarray(resize_image(im, size, fit))[None])
+    while some := list(islice(slices, block)): yield np.stack(some)
 
 # %% ../nbs/01_data.ipynb #8e9d728f
 class PixelStore(Dataset):

@@ -101,13 +101,15 @@ def _trial(model, size):
         with torch.enable_grad(): return functional_call(model.eval(), state, torch.empty(1, 3, size, size, device="meta"))
     finally: model.train(mode)
 
+_tried = set()      # architectures and sizes that are known to go together
+
 def _build(arch, n, size):
     "`arch` with `n` outputs for images of `size` pixels, with random weights."
     options = {"vit": dict(image_size=size), "maxvit": dict(input_size=(size, size)), "googlenet": dict(aux_logits=False, init_weights=True),
                "inception": dict(aux_logits=False, init_weights=True)}.get(arch.split("_")[0], {})
     try:
         model = efficientnet_lite0(n) if arch == "efficientnet_lite0" else get_model(arch, weights=None, num_classes=n, **options)
-        _trial(model, size)
+        if (arch, size) not in _tried: _trial(model, size); _tried.add((arch, size))
     except (RuntimeError, ValueError, AssertionError) as e:
         raise ValueError(f"{arch} cannot take images of {size} pixels: {str(e).splitlines()[0].rstrip('. ')}; try another size, such as 224") from e
     return model

@@ -38,7 +38,7 @@ def train_fold(folder:MRIFolder,        # that was split
         else:
             (model,features),config = frozen,replace(config, stats=weights_stats(config.arch, config.weights))
             history = fit_head(model, features, store.labels, split)
-            split.save(Path(out)/"split.json"); config.save(Path(out)/"config.json"); save_model(out, model.state_dict(), history)
+            if world()[0] == 0: split.save(Path(out)/"split.json"); config.save(Path(out)/"config.json"); save_model(out, model.state_dict(), history)
         if history.stopped.startswith("interrupted"): raise KeyboardInterrupt
         return (predict(model, store, split, config, fold, features) if world()[0] == 0 else None), history
 
@@ -62,10 +62,12 @@ def train_folds(folder:MRIFolder,        # that was split
         frozen = model,frozen_features(model, store.pixels, config, stats)
     def call(i, split, progress): return folder, store, split, config, Path(out)/f"fold_{i}" if len(splits) > 1 else out, i, resume, frozen, progress
     if jobs > 1: results = Parallel(jobs, max_nbytes=None)(delayed(_job)(max(1, cpu_count()//jobs), *call(i, s, False)) for i,s in enumerate(splits))
-    else: results = [train_fold(*call(i, s, progress)) for i,s in enumerate(splits)]
-    if world()[0] == 0:
-        for i,(p,h) in enumerate(results): say(f"fold {i+1} of {len(splits)}: accuracy {(p.probs.argmax(1) == p.y).mean():.3f}" if len(splits) > 1 else f"{len(h.rows)} epochs done")
-    return tuple(zip(*results))
+    else: results = (train_fold(*call(i, s, progress)) for i,s in enumerate(splits))
+    preds,histories = [],[]
+    for i,(pred,history) in enumerate(results):
+        preds.append(pred); histories.append(history)
+        if pred: say(f"fold {i+1} of {len(splits)}: accuracy {(pred.probs.argmax(1) == pred.y).mean():.3f}" if len(splits) > 1 else f"{len(history.rows)} epochs done")
+    return preds,histories
 
 def _job(threads, *args):
     "`train_fold` in another process, with its share of the threads."

@@ -9,13 +9,12 @@ __all__ = ['Leaks', 'image_hashes', 'near_pairs', 'connect', 'read_subjects', 'f
 # %% ../nbs/03_splitting.ipynb #bea5c89f
 import csv, json
 from collections import namedtuple
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .data import MRIFolder, data_hash, is_simulated, show_images, write_file
+from .data import MRIFolder, data_hash, in_threads, is_simulated, show_images, write_file
 
 # %% ../nbs/03_splitting.ipynb #318f2e5b
 def image_hashes(folder:MRIFolder # an opened folder
@@ -31,9 +30,9 @@ def near_pairs(hashes:np.ndarray, # uint64 [N], see `image_hashes`
               )->np.ndarray: # [P,2] indices with first < second
     "Pairs of slices whose perceptual hashes differ in at most `threshold` bits."
     def block(a):
-        i,j = np.nonzero(np.bitwise_count(hashes[a:a+64,None] ^ hashes[a:]) <= threshold)
+        i,j = np.nonzero(np.bitwise_count(hashes[a:a+16,None] ^ hashes[a:]) <= threshold)
         return np.stack([i, j], 1)[i < j] + a
-    with ThreadPoolExecutor() as pool: return np.concatenate(list(pool.map(block, range(0, len(hashes), 64))))
+    return np.concatenate(list(in_threads(block, range(0, len(hashes), 16))))
 
 # %% ../nbs/03_splitting.ipynb #acb42a52
 def connect(n:int,            # number of slices
