@@ -57,7 +57,7 @@ def train_folds(folder:MRIFolder,        # that was split
     store,frozen = PixelStore(folder, config.size, config.fit),None
     if config.trainable == 0:
         stats = weights_stats(config.arch, config.weights)
-        if stats is None: raise ValueError(f"frozen features need pretrained weights, not {config.weights!r}: use weights=\"offline\" or \"default\"")
+        if stats is None: raise ValueError(f"frozen features need weights whose mean and std are known, not {config.weights}: use offline or default")
         model = create_model(config.arch, config.classes, config.weights, config.size)
         frozen = model,frozen_features(model, store.pixels, config, stats)
     def call(i, split, progress): return folder, store, split, config, Path(out)/f"fold_{i}" if len(splits) > 1 else out, i, resume, frozen, progress

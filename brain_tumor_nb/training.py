@@ -70,6 +70,7 @@ class Config:
         for name,low,high in (("size", 8, 4096), ("batch_size", 1, math.inf), ("epochs", 1, math.inf), ("lr", 1e-12, 1e3), ("flip", 0, 1), ("degrees", 0, 180),
                               ("mixup", 0, 100), ("views", 1, 6), ("folds", 1, math.inf), ("trainable", 0, 1), ("seed", 0, 2**32-1), ("threshold", 0, 64)):
             if not low <= getattr(self, name) <= high: raise ValueError(f"{name}={getattr(self, name)} is outside {low} to {high}")
+        if self.trainable == 0 and self.weights == "none": raise ValueError("a head alone (trainable=0, --freeze) needs pretrained weights: use offline, default or a file, not none")
 
     @classmethod
     def tutorial(cls, **changes):
