@@ -113,6 +113,7 @@ def write_table(o, out, rows):
 def bars(ax, found, xlabel, title):
     "One bar for each (label, values, colour): the median, and a line from the least to the most."
     found = [f for f in found if f[1]]
+    if not found: ax.set_title(f"{title}: not measured"); ax.axis("off"); return
     for i,(_,v,colour) in enumerate(found):
         m = median(v)
         ax.barh(i, m, color=colour, xerr=[[m-min(v)], [max(v)-m]], error_kw=dict(capsize=3, lw=1)); ax.text(max(v), i, f" {show(m)}", va="center")
