@@ -27,7 +27,7 @@ from .model import create_model
 from .parallel import launch, train_folds
 from .phantom import phantom_folder
 from .splitting import find_groups, make_folds, make_split
-from .training import COLUMNS, Config, History, checkpoints, join_world, load_model, on_first, pick_device, world
+from .training import COLUMNS, Config, History, join_world, load_model, on_first, pick_device, world
 
 # %% ../nbs/12_cli.ipynb #a73beb59
 _FILES = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv", "predictions.csv", "report.html", "model.safetensors", "checkpoint-*.pt", "figures/*.png", ".*.tmp")
@@ -273,7 +273,7 @@ def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes,
 def demo_command(out):
     "The whole flow on SIMULATED slices, in minutes and without a network; ends with the path of the report."
     _say("Simulated slices: nothing here is a patient, and no score here says anything clinical.")
-    click.echo(summary(train_run("phantom", out, Config.recommended(epochs=5), resume=bool(checkpoints(out)), say=_say)))
+    click.echo(summary(train_run("phantom", out, Config.recommended(epochs=5), resume=(out/"config.json").exists(), say=_say)))
     click.echo(str(out/"report.html"))
 
 # %% ../nbs/12_cli.ipynb #fe09b6c8
@@ -347,8 +347,10 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
     def stop(status, line):
         if line: _say("btnb: " + " ".join(line.split()))
         sys.exit(status)
-    warnings.showwarning = lambda message, *rest, **kw: _say(f"btnb: warning: {message}")
-    try: cli(args=[a for a in args if a != "--debug"], prog_name="btnb", standalone_mode=False); sys.stdout.flush()
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *rest, **kw: _say(f"btnb: warning: {message}")
+            cli(args=[a for a in args if a != "--debug"], prog_name="btnb", standalone_mode=False); sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort): stop(130, "interrupted; whole epochs are kept in the run folder, go on with --resume")
     except click.exceptions.NoArgsIsHelpError as e: click.echo(e.ctx.get_help()); sys.exit(2)
     except click.ClickException as e: stop(2, e.format_message())

@@ -244,7 +244,9 @@ class PixelStore(Dataset):
                 ):
         self.size,self.labels,shape = size,torch.tensor(folder.targets),(len(folder), 1, size, size)
         self.file = store_file(folder, size, fit) if len(folder)*size*size > budget else None
-        self.pixels = self._map(shape) if self.file else torch.cat([torch.from_numpy(b) for b in _decoded(folder, size, fit)])
+        if self.file: self.pixels = self._map(shape); return
+        self.pixels,at = torch.empty(shape, dtype=torch.uint8),0
+        for block in _decoded(folder, size, fit): self.pixels[at:at+len(block)] = torch.from_numpy(block); at += len(block)
 
     def _map(self, shape): return torch.from_numpy(np.memmap(self.file, np.uint8, "c", shape=shape))
     def __getstate__(self): return {**self.__dict__, "pixels": self.pixels.shape if self.file else self.pixels}
@@ -256,10 +258,10 @@ class PixelStore(Dataset):
 # %% ../nbs/01_data.ipynb #4cfd204c
 def spawn_seed(*keys:int # whole numbers, 0 or above, such as seed and epoch
               )->int: # 0 to 2³²-1
-    "A seed that depends on all of `keys`."
+    "A seed that depends on `keys` and their order; zeros at the end do not count (NumPy's `SeedSequence`)."
     return int(np.random.SeedSequence(keys).generate_state(1)[0])
 
-
+# %% ../nbs/01_data.ipynb #703ae5c0
 class EpochSampler(Sampler):
     "Lists of indices, one a batch; shuffled anew in each epoch, by `seed` and `epoch` alone."
     def __init__(self,
@@ -271,7 +273,8 @@ class EpochSampler(Sampler):
                  rank:int=0,        # number of this process
                  world:int=1        # how many processes share each batch
                 ):
-        self.indices,self.batch_size,self.shuffle,self.seed,self.least,self.rank,self.world,self.epoch = torch.tensor([int(i) for i in indices]),batch_size,shuffle,seed,least,rank,world,0
+        self.indices,self.batch_size,self.shuffle,self.least = torch.tensor([int(i) for i in indices]),batch_size,shuffle,least
+        self.seed,self.epoch,self.rank,self.world = seed,0,rank,world
 
     def set_epoch(self, epoch): self.epoch = epoch
     def _batches(self):

@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'TIMES', 'Config', 'seeded', 'keep_memory', 'pick_device',
            'frozen_features', 'eval_batch', 'fit_head', 'train_split', 'load_model']
 
 # %% ../nbs/05_training.ipynb #e9733298
-import csv, ctypes, hashlib, inspect, io, json, math, os, sys, time, warnings
+import csv, ctypes, hashlib, inspect, io, json, math, os, re, sys, time, warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -132,7 +132,7 @@ def world()->tuple[int,int]: # number of this process from 0, how many there are
     "Which process this is."
     return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
-
+# %% ../nbs/05_training.ipynb #4b171f84
 @contextmanager
 def join_world():
     "Join the processes that `torchrun` or `launch` started together, if it was they who started this one."
@@ -149,7 +149,7 @@ def add_up(*values:float)->list: # the same number of sums
     sums = torch.tensor(values, dtype=torch.float64); dist.all_reduce(sums)
     return sums.tolist()
 
-
+# %% ../nbs/05_training.ipynb #abba6982
 def on_first(fn # without arguments; what it returns can be pickled
             ): # what `fn` returned
     "Call `fn` in the first process only, and give its result, or its error, to all."
@@ -317,7 +317,7 @@ def explained(config:Config # what was being done
     "Turn torch's errors about memory and about too small batches into one line with a way out."
     try: yield
     except (RuntimeError, MemoryError) as e:
-        if "memory" not in str(e).lower() and not isinstance(e, MemoryError): raise
+        if not isinstance(e, MemoryError) and not re.search("out of memory|(can't|cannot|failed to) allocate|not enough memory", str(e), re.I): raise
         raise MemoryError(f"out of memory with batches of {config.batch_size} slices of {config.size} pixels: lower batch_size or size") from e
     except ValueError as e:
         if "more than 1 value per channel" not in str(e): raise
