@@ -18,7 +18,7 @@ from jinja2 import Environment
 from torch import nn
 
 from .data import MRIFolder, PixelStore, data_hash, is_simulated, new_axes, read_image, resize_image, show_images, write_file
-from .model import head
+from .model import head, without_norms
 from .normalization import VIEWS, valid_transform, view
 from .splitting import Split
 from .training import Config, History, autocast, eval_batch, explained, keep_memory, pick_device
@@ -62,7 +62,7 @@ def predict_pixels(model:nn.Module,     # float [B,3,S,S] to logits [B,C]
                    batch_size:int|None=None # slices at a time, no influence on the result; None: see `eval_batch`
                   )->np.ndarray: # float [N,C], probabilities averaged over views
     "Probability of each class for each slice."
-    device = pick_device(config.device); keep_memory(); model = model.to(device).eval(); tfm = valid_transform(config.stats).to(device)
+    device = pick_device(config.device); keep_memory(); model = without_norms(model).to(device); tfm = valid_transform(config.stats).to(device)
     def probs(x):
         with explained(config), autocast(device, config.precision): outs = [model(tfm(view(x, *v))) for v in VIEWS[:config.views]]
         return torch.stack([o.float().softmax(1) for o in outs]).mean(0)

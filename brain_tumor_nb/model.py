@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['model_names', 'SamePad', 'InvertedBottleneck', 'efficientnet_lite0', 'head', 'read_weights', 'load_weights',
            'hub_file', 'offline_file', 'create_model', 'weights_stats', 'blocks', 'freeze', 'split_frozen',
-           'param_groups', 'Counts', 'count_model']
+           'param_groups', 'without_norms', 'Counts', 'count_model']
 
 # %% ../nbs/04_model.ipynb #446d6bc3
 import copy, difflib, hashlib, pickle, re
@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from safetensors import SafetensorError
 from torch import nn
 from torch.func import functional_call
+from torch.nn.utils import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.vision_transformer import Encoder, interpolate_embeddings
@@ -305,6 +306,16 @@ def param_groups(model:nn.Module,          # a network, perhaps after `freeze`
             ps = [p for p in part if (p.ndim > 1) == decay]
             if ps: out.append(dict(params=ps, lr=rate, name=name if decay else f"{name}, no decay", **({} if decay else dict(weight_decay=0.))))
     return out
+
+# %% ../nbs/04_model.ipynb #04cf5728
+def without_norms(model:nn.Module # any network; it stays as it is
+                 )->nn.Module:    # a copy to predict with, not to train
+    "`model` with each batch norm that follows its convolution in a `Sequential` taken into that convolution."
+    model = copy.deepcopy(model).eval()
+    for block in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
+        for i,(a,b) in enumerate(zip(list(block), list(block)[1:])):
+            if type(a) is nn.Conv2d and type(b) is nn.BatchNorm2d: block[i],block[i+1] = fuse_conv_bn_eval(a, b),nn.Identity()
+    return model
 
 # %% ../nbs/04_model.ipynb #6a802553
 @dataclass

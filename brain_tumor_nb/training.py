@@ -24,7 +24,7 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from .data import MRIFolder, PixelStore, make_loader, spawn_seed, write_file
-from .model import create_model, freeze, head, param_groups, weights_stats
+from .model import create_model, freeze, head, param_groups, weights_stats, without_norms
 from .normalization import Stats, VIEWS, channel_stats, check_normalized, sample_draws, train_transform, valid_transform, view
 from .splitting import Split
 
@@ -389,15 +389,14 @@ def frozen_features(model:nn.Module,  # pretrained network, see `create_model`
                     stats:Stats       # that the weights expect
                    )->torch.Tensor: # float32 [N,views,features]
     "What the head of `model` is given, for each view of each slice."
+    device = pick_device(config.device); keep_memory(); model = without_norms(model).to(device)
     last,seen = head(model),[]
     if not isinstance(last, nn.Linear): raise ValueError(f"the head of {config.arch} is no linear layer: train it with trainable above 0")
-    device = pick_device(config.device); keep_memory(); model.to(device).eval(); tfm = valid_transform(stats).to(device)
-    hook = last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].float().cpu()))
-    try:
-        for x in pixels.split(eval_batch(config.size)):
-            with explained(config), autocast(device, config.precision):
-                for v in VIEWS[:config.views]: model(tfm(view(x.to(device).float()/255, *v)))
-    finally: hook.remove()
+    tfm = valid_transform(stats).to(device)
+    last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].float().cpu()))
+    for x in pixels.split(eval_batch(config.size)):
+        with explained(config), autocast(device, config.precision):
+            for v in VIEWS[:config.views]: model(tfm(view(x.to(device).float()/255, *v)))
     blocks = iter(seen)
     return torch.cat([torch.stack([next(blocks) for _ in range(config.views)], 1) for _ in pixels.split(eval_batch(config.size))])
 
