@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Predictions', 'predict_pixels', 'predict', 'positive_class', 'ranking_metrics', 'class_metrics', 'all_metrics',
-           'bootstrap_weights', 'score', 'plot_loss', 'plot_accuracy', 'plot_confusion', 'plot_roc', 'plot_pr',
-           'worst_mistakes', 'show_mistakes', 'describe_data', 'save_results', 'write_report']
+           'bootstrap_weights', 'wilson', 'score', 'plot_loss', 'plot_accuracy', 'plot_confusion', 'plot_roc',
+           'plot_pr', 'worst_mistakes', 'show_mistakes', 'describe_data', 'save_results', 'write_report']
 
 # %% ../nbs/06_evaluation.ipynb #7c7e5191
 import base64, csv, io, json
@@ -36,12 +36,16 @@ class Predictions:
     @property
     def y(self): return np.array([self.classes.index(l) for l in self.labels])
     def __len__(self): return len(self.paths)
+    def __getitem__(self, rows):
+        "Some of the rows: a slice, a mask or a list of numbers."
+        i = np.arange(len(self))[rows]
+        return Predictions([self.paths[k] for k in i], [self.labels[k] for k in i], self.classes, self.probs[i], [self.folds[k] for k in i])
     def __repr__(self): return f"Predictions for {len(self)} slices: {(self.probs.argmax(1) == self.y).sum()} right"
 
     def save(self, path):
         out = io.StringIO(); w = csv.writer(out, lineterminator="\n")
         w.writerow(["path", "label", "fold"] + [f"prob_{c}" for c in self.classes])
-        for i in np.argsort(self.paths): w.writerow([self.paths[i], self.labels[i], self.folds[i]] + [f"{p:.6f}" for p in self.probs[i]])
+        for i in np.argsort(self.paths, kind="stable"): w.writerow([self.paths[i], self.labels[i], self.folds[i]] + [f"{p:.6f}" for p in self.probs[i]])
         write_file(path, out.getvalue())
 
     @classmethod
@@ -141,17 +145,29 @@ def bootstrap_weights(groups:np.ndarray, # int [N], group of each row
     return np.random.default_rng(seed).multinomial(k, np.full(k, 1/k), size=n)[:,g].astype(float)
 
 # %% ../nbs/06_evaluation.ipynb #35f2d778
+def wilson(k:int,        # successes, 0 to `n`
+           n:int,        # trials, 1 or more
+           z:float=1.96  # normal quantile: 1.96 for a 95 % interval
+          )->tuple[float,float]: # lower and upper end, 0 to 1
+    "Wilson's score interval of the proportion `k/n`."
+    if not 0 <= k <= n or n < 1: raise ValueError(f"{k} successes in {n} trials is no proportion")
+    middle,half = (k + z*z/2)/(n + z*z),z*(k*(n-k)/n + z*z/4)**.5/(n + z*z)
+    return max(0., middle - half), min(1., middle + half)
+
+# %% ../nbs/06_evaluation.ipynb #a3703883
 def score(pred:Predictions,       # any number of classes
           groups:np.ndarray=None, # int [N], what belongs together; None: each row is on its own
           n:int=1000,             # bootstrap resamples
           seed:int=0              # of the bootstrap
          )->dict[str,dict]: # name to {"value", "low", "high"}: the metric and its 95 % interval, 0 to 1
-    "Every metric with a 95 % percentile interval from a bootstrap over groups."
-    w = bootstrap_weights(np.arange(len(pred)) if groups is None else np.asarray(groups), n, seed)
+    "Every metric with a 95 % percentile interval from a bootstrap over groups, or Wilson's where all resamples are 0 or 1."
+    groups = np.arange(len(pred)) if groups is None else np.asarray(groups)
+    w,rarest = bootstrap_weights(groups, n, seed),min(len(set(groups[pred.y == c].tolist())) for c in set(pred.y.tolist()))
     point,chunks = all_metrics(pred),[all_metrics(pred, part) for part in np.array_split(w, max(1, w.size//2_000_000))]
     def interval(k):
         v = np.concatenate([c[k] for c in chunks]); v = v[~np.isnan(v)]
-        return np.quantile(v, [.025, .975]) if len(v) else (np.nan, np.nan)
+        if not len(v): return np.nan, np.nan
+        return wilson(int(v[0])*rarest, rarest) if v.min() == v.max() and v[0] in (0, 1) else np.quantile(v, [.025, .975])
     clean = lambda v: None if np.isnan(v) else round(float(v), 6)
     return {k: dict(zip(("value", "low", "high"), map(clean, (v[0], *interval(k))))) for k,v in point.items()}
 
