@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Predictions', 'predict_pixels', 'predict', 'positive_class', 'ranking_metrics', 'class_metrics', 'all_metrics',
            'bootstrap_weights', 'wilson', 'score', 'plot_loss', 'plot_accuracy', 'plot_confusion', 'plot_roc',
-           'plot_pr', 'worst_mistakes', 'show_mistakes', 'describe_data', 'save_results', 'write_report']
+           'plot_pr', 'worst_mistakes', 'show_mistakes', 'describe_data', 'save_figure', 'save_results', 'write_report']
 
 # %% ../nbs/06_evaluation.ipynb #7c7e5191
 import base64, csv, io, json
@@ -277,6 +277,16 @@ def describe_data(folder:MRIFolder, # the data
                 groups=len(set(np.asarray(groups).tolist())), left_out=[list(b) for b in folder.bad], how=how)
 
 # %% ../nbs/06_evaluation.ipynb #30fd6c10
+def save_figure(axes,         # of one figure
+                path:str|Path # PNG file
+               )->Path:
+    "Write a figure without the time of day, and close it."
+    import matplotlib.pyplot as plt
+    fig,buffer = np.ravel(axes)[0].figure,io.BytesIO()
+    fig.savefig(buffer, dpi=120, metadata={"Software": None}); plt.close(fig)
+    return write_file(path, buffer.getvalue())
+
+# %% ../nbs/06_evaluation.ipynb #bea2f154
 def save_results(run:str|Path,      # run folder
                  pred:Predictions,  # pooled over folds
                  groups,            # int, group of each row of `pred`
@@ -285,7 +295,6 @@ def save_results(run:str|Path,      # run folder
                  data:dict          # see `describe_data`
                 )->dict: # the metrics, see `score`
     "Write `predictions.csv`, `metrics.json`, `data.json` and `figures/*.png`."
-    import matplotlib.pyplot as plt
     run = Path(run); metrics = score(pred, groups); data = {**data, "scored_groups": len(set(np.asarray(groups).tolist()))}
     pred.save(run/"predictions.csv")
     for name,content in (("metrics", metrics), ("data", data)): write_file(run/f"{name}.json", json.dumps(content, indent=1))
@@ -293,8 +302,7 @@ def save_results(run:str|Path,      # run folder
                  mistakes=lambda: show_mistakes(pred, folder.root))
     for name,plot in plots.items():
         if name in ("loss", "accuracy") and not histories: continue
-        axes = plot(); fig = np.ravel(axes)[0].figure; buffer = io.BytesIO()
-        fig.savefig(buffer, dpi=120, metadata={"Software": None}); plt.close(fig); write_file(run/"figures"/f"{name}.png", buffer.getvalue())
+        save_figure(plot(), run/"figures"/f"{name}.png")
     return metrics
 
 # %% ../nbs/06_evaluation.ipynb #ec644942
@@ -302,30 +310,35 @@ _REPORT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ titl
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}h1{margin-bottom:0}table{border-collapse:collapse;margin:.5rem 0}
 td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #ddd}td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%}
 .warn{border-left:.4rem solid #D55E00;background:#fdf1e9;padding:.6rem 1rem}.figs{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}summary{cursor:pointer}</style>
-<h1>{{ title }}</h1><p>{{ config.arch }}, weights {{ config.weights }}, {{ config.size }} px, {{ config.epochs }} epochs, seed {{ config.seed }}</p>
+<h1>{{ title }}</h1><p>{% if config %}{{ config.arch }}, weights {{ config.weights }}, {{ config.size }} px, {{ config.epochs }} epochs, seed {{ config.seed }}{% else %}Predictions made elsewhere{% endif %}</p>
 <p class="warn"><b>For teaching. Not a medical device</b>, not for diagnosis: nothing here was tested on patients.{% if data.simulated %} <b>The slices are SIMULATED</b>; scores on them prove nothing
 clinical.{% endif %}</p>
-<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. The intervals are 95 % percentile intervals from a bootstrap over {{ data.scored_groups }} groups of slices that belong together.{% if config.keep != "last" %}
+{% if probes %}<h2>Before the score</h2><p>What small models reach in the same folds, most of which never see the tumour. {{ probes.sentence }}</p>
+<table><tr><th>probe</th><th>accuracy</th><th>95 % interval</th><th>AUROC</th><th>95 % interval</th></tr>{% for t in probes.probes.values() %}<tr><td>{{ t.words }}</td>{% for m in (t.accuracy, t.auroc) %}<td class="n">{{ m.value|pct }}</td>
+<td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
+<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. The intervals are 95 % percentile intervals from a bootstrap over {{ data.scored_groups }} groups of slices that belong together.{% if config and config.keep != "last" %}
 The epoch was chosen by validation {{ config.keep }}, so these figures are a little too good.{% endif %}</p>
 <table><tr><th>metric</th><th>value</th><th>95 % interval</th></tr>{% for k, m in main %}<tr><td>{{ k|label }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table>
 <details><summary>all metrics, per class and macro</summary><table>{% for k, m in rest %}<tr><td>{{ k|label }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table></details>
+{% if calibration %}<p>Brier score {{ "%.3f"|format(calibration.brier.value) }} (95 % interval {{ "%.3f"|format(calibration.brier.low) }} to {{ "%.3f"|format(calibration.brier.high) }}; 0 is best). Expected calibration error {{ calibration.ece|pct }};
+a model whose every probability is right would stay below {{ calibration.ece_honest|pct }} on as many slices, 39 times in 40.{% if calibration.tempered %} With each fold at the temperature that fits the others ({{ calibration.temperatures }}) it is {{ calibration.tempered.ece|pct }}.{% endif %}</p>{% endif %}
 <div class="figs">{% for name, src in figures %}<figure><img alt="{{ name }}" src="data:image/png;base64,{{ src }}"></figure>{% endfor %}</div>
 <h2>Data</h2><table><tr><td>folder</td><td>{{ data.name }}</td></tr><tr><td>slices</td><td>{{ data.slices }}: {% for c, n in data.counts.items() %}{{ n }} {{ c }}{{ ", " if not loop.last }}{% endfor %}</td></tr>
 <tr><td>groups</td><td>{{ data.groups }} (near duplicates and slices of one subject are kept on one side of every split)</td></tr>
 <tr><td>left out</td><td>{{ data.left_out|length }} files{% for p, r in data.left_out[:20] %}<br>{{ p }}: {{ r }}{% endfor %}{% if data.left_out|length > 20 %}<br>…{% endif %}</td></tr></table>
-<h2>Settings</h2><table>{% for k, v in config.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>{% endfor %}</table></html>"""
+{% if config %}<h2>Settings</h2><table>{% for k, v in config.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>{% endfor %}</table>{% endif %}</html>"""
 
-def write_report(run:str|Path # folder with config.json, metrics.json, data.json, predictions.csv and figures
+def write_report(run:str|Path # folder with metrics.json, data.json and predictions.csv; with config.json, probes.json, calibration.json and figures if there are any
                 )->Path: # `report.html` in it
     "One self-contained HTML page about a run, from its folder alone."
     run = Path(run)
-    read = lambda name: json.loads((run/f"{name}.json").read_text(encoding="utf-8"))
-    config,metrics,data,pred = read("config"),read("metrics"),read("data"),Predictions.load(run/"predictions.csv")
+    read = lambda name: json.loads(p.read_text(encoding="utf-8")) if (p := run/f"{name}.json").exists() else None
+    metrics,data,pred = read("metrics"),read("data"),Predictions.load(run/"predictions.csv")
     env = Environment(autoescape=True)
     env.filters["pct"] = lambda v: "–" if v is None else f"{100*v:.1f} %"
     env.filters["label"] = lambda k: k.replace("_", " ").replace("auroc", "AUROC")
     names = ("accuracy", "balanced_accuracy", "auroc", "average_precision", "sensitivity", "specificity", "precision", "f1")
-    order = ("loss", "accuracy", "confusion", "mistakes", "roc", "pr")
+    order = ("loss", "accuracy", "confusion", "mistakes", "roc", "pr", "reliability", "probes")
     figures = [(n, base64.b64encode(p.read_bytes()).decode()) for n in order if (p := run/"figures"/f"{n}.png").exists()]
-    return write_file(run/"report.html", env.from_string(_REPORT).render(title=f"Report: {data['name']}", config=config, data=data, n=len(pred), figures=figures,
+    return write_file(run/"report.html", env.from_string(_REPORT).render(title=f"Report: {data['name']}", data=data, n=len(set(pred.paths)), figures=figures, **{k: read(k) for k in ("config", "probes", "calibration")},
         main=[(k, metrics[k]) for k in names], rest=[(k, m) for k,m in metrics.items() if k not in names]))

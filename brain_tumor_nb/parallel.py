@@ -60,7 +60,7 @@ def train_folds(folder:MRIFolder,        # that was split
         if stats is None: raise ValueError(f"frozen features need weights whose mean and std are known, not {config.weights}: use offline or default")
         model = create_model(config.arch, config.classes, config.weights, config.size)
         frozen = model,frozen_features(model, store.pixels, config, stats)
-    def call(i, split, progress): return folder, store, split, config, Path(out)/f"fold_{i}" if len(splits) > 1 else out, i, resume, frozen, progress
+    def call(i, split, progress): return folder, store, split, replace(config, seed=split.seed), Path(out)/f"fold_{i}" if len(splits) > 1 else out, i, resume, frozen, progress
     if jobs > 1: results = Parallel(jobs, max_nbytes=None)(delayed(_job)(max(1, cpu_count()//jobs), *call(i, s, False)) for i,s in enumerate(splits))
     else: results = (train_fold(*call(i, s, progress)) for i,s in enumerate(splits))
     preds,histories = [],[]

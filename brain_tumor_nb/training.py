@@ -55,6 +55,7 @@ class Config:
     patience:int=0             # stop after so many epochs without improvement; 0 never
     valid:float=.2             # share to validate, where folds is 1
     folds:int=1                # 1 for one split, k for k-fold cross-validation
+    repeats:int=1              # of the folds, each time divided and trained with another seed
     threshold:int=6            # bits between near duplicates, see `find_groups`
     seed:int=0                 # decides the split, the first weights, the order and every random transform
     device:str="auto"          # "auto", "cpu", "cuda", "mps"
@@ -68,8 +69,9 @@ class Config:
         for name,allowed in _CHOICES.items():
             if getattr(self, name) not in allowed: raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}")
         for name,low,high in (("size", 8, 4096), ("batch_size", 1, math.inf), ("epochs", 1, math.inf), ("lr", 1e-12, 1e3), ("flip", 0, 1), ("degrees", 0, 180),
-                              ("mixup", 0, 100), ("views", 1, 6), ("folds", 1, math.inf), ("trainable", 0, 1), ("seed", 0, 2**32-1), ("threshold", 0, 64)):
+                              ("mixup", 0, 100), ("views", 1, 6), ("folds", 1, math.inf), ("repeats", 1, math.inf), ("trainable", 0, 1), ("seed", 0, 2**32-1), ("threshold", 0, 64)):
             if not low <= getattr(self, name) <= high: raise ValueError(f"{name}={getattr(self, name)} is outside {low} to {high}")
+        if self.repeats > 1 and self.folds == 1: raise ValueError(f"repeats={self.repeats} needs folds: a single split is not repeated, use --folds 5")
         if self.trainable == 0 and self.weights == "none": raise ValueError("a head alone (trainable=0, --freeze) needs pretrained weights: use offline, default or a file, not none")
 
     @classmethod
