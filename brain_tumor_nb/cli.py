@@ -6,7 +6,8 @@
 __all__ = ['clear_run', 'check_run', 'lock_run', 'mean_history', 'begin_run', 'save_probes', 'save_calibration', 'finish_run',
            'train_run', 'load_run', 'predict_images', 'parse_map', 'evaluate_run', 'check_predictions',
            'score_predictions', 'matmul_speed', 'doctor', 'summary', 'beside', 'cli', 'train_command', 'demo_command',
-           'evaluate_command', 'read_ahead', 'predict_command', 'doctor_command', 'download_command', 'main']
+           'evaluate_command', 'read_ahead', 'predict_command', 'audit_command', 'doctor_command', 'download_command',
+           'main']
 
 # %% ../nbs/12_cli.ipynb #26f33d60
 import contextlib, csv, importlib.metadata, json, os, platform, shutil, sys, time, warnings
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
+from .audit import audit, audit_text, write_audit
 from .data import MRIFolder, PixelStore, data_hash, find_data, is_system, list_files, read_image, resize_image, write_file
 from .download import DATASETS, dataset_note, download
 from .calibration import calibration, plot_reliability, temper_folds
@@ -402,6 +404,21 @@ def predict_command(run, images):
         for (p,_),probs in zip(good, predict_images(models, [im for _,im in good]) if good else []):
             out.writerow([p.as_posix(), classes[probs.argmax()], *(f"{v:.6f}" for v in probs)])
     if bad: raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; the others are in the table")
+
+# %% ../nbs/12_cli.ipynb #7c19b175
+@cli.command("audit")
+@click.argument("data", required=False)
+@click.option("--against", type=click.Path(path_type=Path), help="Also look for twins in this folder, such as the set a model was trained on.")
+@click.option("--map", "mapping", default="", help="Class names that differ, such as glioma=yes,notumor=no.")
+@click.option("--threshold", type=click.IntRange(0, 64), default=6, show_default=True, help="Largest number of differing bits between near twins.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the facts as JSON.")
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Also write a page with pictures of the twins.")
+def audit_command(data, against, mapping, threshold, json_file, html_file):
+    "What should be known of DATA before a model sees it: unreadable files, twins, labels that disagree, sizes, formats."
+    folder = MRIFolder(find_data(data)); found = audit(folder, threshold, MRIFolder(find_data(against)) if against else None, parse_map(mapping))
+    click.echo(audit_text(found))
+    if json_file: write_file(json_file, json.dumps(found, indent=1))
+    if html_file: click.echo(f"page: {write_audit(found, folder, html_file)}")
 
 # %% ../nbs/12_cli.ipynb #3cc473a5
 @cli.command("doctor")

@@ -1,0 +1,65 @@
+"""Measure rows of the reference table, nbs/results.csv: a model or a probe on a public set, in grouped and in naive folds.
+
+    python tools/reference.py brain_tumor_dataset FOLDER                             every row of this set
+    python tools/reference.py brain_mri_4class FOLDER --model frozen --model probes  some of them; the others stay
+
+Grouped folds are those of `make_folds` with seed 0 on the groups of `find_groups`; naive ones treat each slice as independent. Intervals are over the groups in both.
+Rows are replaced by set, split and model.
+"""
+import argparse, csv, hashlib, json, subprocess, sys, tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from brain_tumor_nb.data import MRIFolder, data_hash
+from brain_tumor_nb.evaluation import Predictions, score
+from brain_tumor_nb.parallel import train_folds
+from brain_tumor_nb.probes import PROBES, run_probes
+from brain_tumor_nb.splitting import find_groups, make_folds
+from brain_tumor_nb.training import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+METRICS = ("accuracy", "auroc", "sensitivity", "specificity")
+COLUMNS = ("set", "split", "kind", "model", "slices", "groups", *(f"{m}{end}" for m in METRICS for end in ("", "_low", "_high")), "data", "folds", "commit", "command")
+NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch", Config.tutorial(weights="none", keep="last")),
+            "frozen": ("frozen EfficientNet-Lite0, logistic regression (--freeze)", Config.recommended(trainable=0)),
+            "finetuned": ("EfficientNet-Lite0, later blocks fine-tuned (recommended)", Config.recommended())}
+
+
+def predictions(folder, splits, models):
+    "(kind, words, pooled `Predictions`) of each model."
+    if "probes" in models:
+        for name,pred in run_probes(folder, splits).items(): yield "probe", PROBES[name].words, pred
+    for name,(words,config) in NETWORKS.items():
+        if name not in models: continue
+        with tempfile.TemporaryDirectory() as out:
+            parts,_ = train_folds(folder, splits, replace(config, classes=tuple(folder.classes), folds=len(splits)), out, say=lambda line: print(f"  {line}", flush=True))
+        yield "network", words, Predictions.concat(parts)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("name", help="of the set, such as brain_tumor_dataset")
+    p.add_argument("folder", type=Path, help="with one sub-folder a class")
+    p.add_argument("--model", action="append", choices=["probes", *NETWORKS], help="which; may be repeated  [default: all]")
+    p.add_argument("--split", action="append", choices=["grouped", "naive"], help="which  [default: both]")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/results.csv")
+    a = p.parse_args()
+    folder = MRIFolder(a.folder); groups = find_groups(folder); group_of = dict(zip(folder.paths, groups))
+    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+    command = " ".join(["python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s))])
+    for split in a.split or ("grouped", "naive"):
+        splits = make_folds(folder, groups if split == "grouped" else np.arange(len(folder)), 5)
+        folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in splits]).encode()).hexdigest()[:12]
+        for kind,words,pred in predictions(folder, splits, a.model or ("probes", *NETWORKS)):
+            found = score(pred, np.array([group_of[f] for f in pred.paths]))
+            values = {m + end: f"{found[m][key]:.4f}" for m in METRICS for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}
+            row = dict(set=a.name, split=split, kind=kind, model=words, slices=len(folder), groups=len(set(groups.tolist())), **values, data=data_hash(folder)[:12], folds=folds, commit=commit, command=command)
+            rows = list(csv.DictReader(a.out.open(encoding="utf-8", newline=""))) if a.out.exists() else []
+            rows = [r for r in rows if any(r[k] != row[k] for k in ("set", "split", "model"))] + [{k: str(v) for k,v in row.items()}]
+            with a.out.open("w", encoding="utf-8", newline="") as f: w = csv.DictWriter(f, COLUMNS, lineterminator="\n"); w.writeheader(); w.writerows(rows)
+            print(f"{split:8} {words:60} accuracy {values['accuracy']}  AUROC {values['auroc']}", flush=True)
+
+
+if __name__ == "__main__": main()
