@@ -78,9 +78,15 @@ def describe_groups(groups:np.ndarray, # int [N], from 0, without gaps
     has = np.zeros((len(count), len(folder.classes)), bool); has[groups,folder.targets] = True
     order,start = np.argsort(groups, kind="stable"),np.cumsum(count) - count
     members = {g: [folder.paths[i] for i in order[start[g]:start[g]+count[g]]] for g in np.argsort(-count, kind="stable").tolist() if count[g] > 1}
-    mixed = [m for g,m in members.items() if has[g].sum() > 1]
+    mixed = [_alternate(m) for g,m in members.items() if has[g].sum() > 1]
     return dict(groups=len(count), repeated=len(members), files=sum(map(len, members.values())), largest=int(count.max()), mixed=len(mixed),
                 members=list(members.values()), mixed_members=mixed)
+
+def _alternate(files):
+    "Files of several classes so that the first few show all classes."
+    seen,turn = Counter(),{}
+    for f in files: turn[f] = seen[c := f.split("/")[0]]; seen[c] += 1
+    return sorted(files, key=lambda f: (turn[f], f))
 
 # %% ../nbs/04_audit.ipynb #488e0c49
 def cross_table(values,          # one a slice, of any kind that can be written as text
@@ -207,9 +213,10 @@ def folder_section(a:dict # see `audit`
     known,subjects = a["known"],a["subjects"]
     if not known: which = "none that we hold a manifest of"
     elif known["same"]: which = f"{known['name']}: all {known['listed']} listed files, {known['identical']} of them byte for byte" + f"; {len(known['extra'])} more"*bool(known["extra"])
-    else: which = f"like {known['name']}, but of its {known['listed']} files {len(known['missing'])} are missing and {len(known['changed'])} changed; {len(known['extra'])} are new"
+    else: which = f"like {known['name']}, of {known['listed']} listed files; missing: {len(known['missing'])}, changed: {len(known['changed'])}, new: {len(known['extra'])}"
     rows = [["slices", f"{a['slices']}{' SIMULATED' if a['simulated'] else ''}"], *([f"class {c}", _share(n, a["slices"])] for c,n in a["counts"].items()),
-            ["subjects", "not named" if subjects is None else f"{subjects} named in manifest.csv"], ["known set", which], ["left out", f"{len(a['left_out'])} files"], ["data hash", a["hash"]]]
+            ["subjects", "not named" if subjects is None else f"{subjects} named in manifest.csv"], ["known set", which],
+            ["files left out", str(len(a["left_out"]))], ["data hash", a["hash"]]]
     return Section("Folder", [["", "found"], *rows], _some([f"left out {p}: {why}" for p,why in a["left_out"]]))
 
 def _share(n, of): return f"{n} ({100*n/max(of, 1):.0f} %)"
@@ -235,7 +242,7 @@ def source_sections(a:dict # see `audit`
     rows = [[f"{what} {value}", *(_share(n, a["counts"][c]) for c,n in row.items())] for what,table in a["sources"].items() for value,row in list(table.items())[:6]]
     return [Section("Picture sizes", [["", "different", "most frequent", "smallest", "largest"], *sizes], []),
             Section("Do the classes come from different places?", [["", *(f"class {c}" for c in a["counts"])], *rows],
-                    [f"{len(a['misnamed'])} files are of another format than their extension says", *_some([f"misnamed {p}: {f}" for p,f in a["misnamed"]])])]
+                    [f"files of another format than their extension says: {len(a['misnamed'])}", *_some([f"misnamed {p}: {f}" for p,f in a["misnamed"]])])]
 
 # %% ../nbs/04_audit.ipynb #9f256cb0
 def between_section(b:dict # see `between`
@@ -268,14 +275,15 @@ def plot_sweep(a:dict,  # see `audit`
     bits = [s["bits"] for s in a["sweep"]]
     for k,label,marker,colour in (("groups", "groups", "o", "#0072B2"), ("largest", "slices in the largest", "s", "#D55E00"), ("mixed", "groups that mix classes", "^", "#CC79A7")):
         ax.plot(bits, [s[k] for s in a["sweep"]], marker=marker, color=colour, label=label)
-    ax.axvline(a["threshold"], color="0.6", ls=":"); ax.legend()
+    ax.axvline(a["threshold"], color="0.6", ls=":"); ax.legend(); ax.yaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="threshold (differing bits of 64)", ylabel="number", ylim=(0, None), title=f"Near twins among {a['slices']} {'simulated ' if a['simulated'] else ''}slices")
     return ax
 
 # %% ../nbs/04_audit.ipynb #d3c1b011
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title><meta name="viewport" content="width=device-width">
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}table{border-collapse:collapse;margin:.5rem 0}img{max-width:100%}
-td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #ddd;overflow-wrap:anywhere}.warn{border-left:.4rem solid #D55E00;background:#fdf1e9;padding:.6rem 1rem}</style>
+td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #ddd;overflow-wrap:anywhere}
+.warn{border-left:.4rem solid #D55E00;background:#fdf1e9;padding:.6rem 1rem}</style>
 <h1>{{ title }}</h1><p class="warn"><b>For teaching. Not a medical device</b>, not for diagnosis.{% if simulated %} <b>The slices are SIMULATED.</b>{% endif %}
 These are facts about files: whether a finding matters is for a reader to judge.</p>
 {% for s in sections %}<h2>{{ s.title }}</h2><table><tr>{% for v in s.table[0] %}<th>{{ v }}</th>{% endfor %}</tr>
@@ -288,14 +296,16 @@ def write_audit(a:dict,           # see `audit`
                )->Path: # the file
     "An audit as one self-contained HTML page."
     sheets = [("Largest groups of near twins", a["near"]["members"]), ("Groups that mix classes", a["near"]["mixed_members"])]
-    figures = {"Twins": [(name, _png(_sheet(folder, members[:4], name))) for name,members in sheets if members], "Near twins by threshold": [("sweep", _png(plot_sweep(a)))]}
+    figures = {"Twins": [(name, _png(_sheet(folder, [m[:5] for m in members[:4]], name))) for name,members in sheets if members], "Near twins by threshold": [("sweep", _png(plot_sweep(a)))]}
     page = Environment(autoescape=True).from_string(_PAGE)
     return write_file(path, page.render(title=f"Audit: {a['name']}", simulated=a["simulated"], sections=_sections(a), figures=figures))
 
 def _sheet(folder, members, title):
     "Contact sheet of these groups of files."
+    import matplotlib.pyplot as plt
     group = {p: g for g,m in enumerate(members) for p in m}
-    axes = show_groups(folder, np.array([group.get(p, len(group) + i) for i,p in enumerate(folder.paths)]), nrows=len(members))
+    with plt.rc_context({"text.parse_math": False}):                    # a file name with dollar signs is no formula
+        axes = show_groups(folder, np.array([group.get(p, len(group) + i) for i,p in enumerate(folder.paths)]), nrows=len(members))
     axes[0].figure.suptitle(f"{title}, one a row{' (simulated slices)' if is_simulated(folder.root) else ''}")
     return axes[0]
 

@@ -322,5 +322,5 @@ def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H
     axes = np.asarray(axes).ravel()
     for ax in axes: ax.axis("off")
     for ax,im,title in zip(axes, images, titles or [""]*len(images)):
-        ax.imshow(im, cmap="gray", vmin=0, vmax=255 if im.dtype == np.uint8 else None); ax.set_title(title, fontsize=8)
+        ax.imshow(im, cmap="gray", vmin=0, vmax=255 if im.dtype == np.uint8 else None); ax.set_title(title, fontsize=8, parse_math=False)
     return axes

@@ -87,7 +87,7 @@ PROBES = dict(majority=Probe("thumbnail", "constant", "nothing", "the majority c
               masked=Probe("masked", "linear", "source", "the slice with its centre masked"),
               nearest=Probe("thumbnail", "nearest", "slice", "the nearest neighbour of a thumbnail"),
               hog=Probe("hog", "linear", "slice", "HOG and a linear model"),
-              permuted=Probe("hog", "linear", "nothing", "the same, labels permuted"))
+              permuted=Probe("hog", "linear", "nothing", "HOG, labels permuted over groups"))
 
 # %% ../nbs/07_probes.ipynb #5ccc4720
 def permute_groups(y:np.ndarray,      # int [N], class of each slice
@@ -162,7 +162,7 @@ def probe_sentence(table:dict,       # see `probe_table`
     if source[best]["low"] > SURE: text = f"{words[0].upper()}{words[1:]} reaches {auroc(source[best])}{model}: part of such a score may be the source of the slices, not the tumour."
     else: text = f"No probe that cannot see the tumour is above chance for sure; the best, {words}, has {auroc(source[best])}, so they found no sign that the source of a slice gives its class away."
     permuted = table.get("permuted", {}).get("auroc", {})
-    if (permuted.get("low") or 0) > SURE: text += f" Warning: with permuted labels a probe still reaches {auroc(permuted)}: validation slices may have relatives in the training part."
+    if (permuted.get("low") or 0) > SURE: text += f" Caution: with permuted labels a probe still reaches {auroc(permuted)}: validation slices may have relatives in the training part."
     return text
 
 # %% ../nbs/07_probes.ipynb #11c3fdf1

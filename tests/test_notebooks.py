@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+REAL = ROOT.parent/"shared/data/brain_tumor_dataset"
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -17,18 +18,13 @@ def nbdev_test(run, path, *options, **env):
     assert "No files were eligible" not in out and "Success" in out, out
 
 
-@by_name
-def test_notebook(run, path):
-    "On the simulated slices, without whatever data this machine has."
-    nbdev_test(run, path, BRAIN_TUMOR_DATA=None)
-
-
 reads_data = [path for path in NOTEBOOKS if re.search(r'find_data\((?!\\"phantom)', path.read_text(encoding="utf-8"))]     # the others see simulated slices alone
 
-@pytest.mark.parametrize("path", reads_data, ids=lambda path: path.stem)
-def test_notebook_on_real_slices(run, path, real_data):
-    "On the real slices, with the cells that need them."
-    nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(real_data))
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem != "mistakes"], ids=lambda path: path.stem)      # which takes minutes: `test_stored_outputs` runs it
+def test_notebook(run, path):
+    "By nbdev: on the real slices, with the cells that need them, where there are any and the notebook reads a folder; else on the simulated ones, as `test_stored_outputs` always does."
+    if path in reads_data and REAL.is_dir(): nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(REAL))
+    else: nbdev_test(run, path, BRAIN_TUMOR_DATA=None)
 
 
 def nbval(run, root, path, rc=0):
