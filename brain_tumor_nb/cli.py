@@ -22,7 +22,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from .audit import audit, audit_text, write_audit
-from .data import MRIFolder, PixelStore, data_hash, find_data, is_system, list_files, read_image, resize_image, write_file
+from .data import MRIFolder, PixelStore, data_hash, find_data, is_simulated, is_system, list_files, read_image, resize_image, write_file
 from .download import DATASETS, dataset_note, download
 from .calibration import calibration, plot_reliability, temper_folds
 from .evaluation import Predictions, describe_data, predict_pixels, save_figure, save_results, score, write_report
@@ -104,7 +104,7 @@ def save_probes(out:str|Path,     # run folder with `metrics.json`
     metrics = json.loads((Path(out)/"metrics.json").read_text(encoding="utf-8"))
     found = dict(sentence=probe_sentence(table, metrics), probes={n: dict(words=PROBES[n].words, **t) for n,t in table.items()})
     write_file(Path(out)/"probes.json", json.dumps(found, indent=1))
-    if table: save_figure(plot_probes(table), Path(out)/"figures/probes.png")
+    if table: save_figure(plot_probes(table, simulated=is_simulated(folder.root)), Path(out)/"figures/probes.png")
     return found
 
 # %% ../nbs/12_cli.ipynb #af88f1c2

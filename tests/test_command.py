@@ -16,7 +16,7 @@ from PIL import Image
 from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.phantom import make_phantom, phantom_folder
 
-QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32, "--batch-size", 16)
+QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32, "--batch-size", 16, "--no-probes")
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from brain_tumor_nb.splitting import make_folds
 from brain_tumor_nb.training import Config, checkpoints, load_checkpoint, train_split
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, mounts and limits")
-QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32, "--batch-size", 8)
+QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32, "--batch-size", 8, "--no-probes")
 TINY = Config(arch="mobilenet_v3_small", size=32, batch_size=8, epochs=1, lr=1e-3)
 
 
