@@ -24,7 +24,7 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from .data import MRIFolder, PixelStore, make_loader, spawn_seed, write_file
-from .model import create_model, freeze, head, param_groups, weights_stats, without_norms
+from .model import create_model, fill_weights, freeze, head, param_groups, weights_stats, without_norms
 from .normalization import Stats, VIEWS, channel_stats, check_normalized, sample_draws, train_transform, valid_transform, view
 from .splitting import Split
 
@@ -303,7 +303,7 @@ def load_checkpoint(out:str|Path,     # run folder
         if files: raise ValueError(f"all checkpoints in {out} are damaged: train anew")
         raise FileNotFoundError(f"{out} holds no checkpoint, there is nothing to resume: train without resume")
     saved = on_first(read)
-    for part,name in ((model, "model"), (opt, "opt"), (sched, "sched")): part.load_state_dict(saved[name])
+    fill_weights(model, saved["model"], "the checkpoint's"); opt.load_state_dict(saved["opt"]); sched.load_state_dict(saved["sched"])
     return saved["best"], History(saved["rows"], saved["stopped"])
 
 # %% ../nbs/05_training.ipynb #d4a71f6d
@@ -380,7 +380,7 @@ def fit(model:nn.Module,        # see `create_model`; its frozen parts already f
         if best is None: raise
         history.stopped = f"interrupted in epoch {len(history.rows)+1}"
     finally: bar.close()
-    model.load_state_dict(best)
+    fill_weights(model, best)
     return history
 
 # %% ../nbs/05_training.ipynb #1606ecbf
@@ -462,5 +462,5 @@ def load_model(run:str|Path # folder with `config.json` and `model.safetensors`
         if not (run/f).exists(): raise FileNotFoundError(f"{run} is no finished run, it has no {f}: train it first")
     config = Config.load(run/"config.json")
     model = create_model(config.arch, config.classes, "none", config.size)
-    model.load_state_dict(load_file(run/"model.safetensors"))
+    fill_weights(model, load_file(run/"model.safetensors"), f"{run}'s")
     return model.eval(), config
