@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is_system', 'class_folders', 'list_files',
            'in_threads', 'MRIFolder', 'data_hash', 'write_file', 'resize_image', 'store_file', 'PixelStore',
-           'spawn_seed', 'EpochSampler', 'make_loader', 'new_axes', 'show_images']
+           'spawn_seed', 'EpochSampler', 'make_loader', 'new_axes', 'figure_png', 'show_images']
 
 # %% ../nbs/01_data.ipynb #d840236d
 import hashlib, os, warnings
@@ -304,6 +304,15 @@ def new_axes(width:float, # inches
     "One pair of axes in a figure of its own."
     import matplotlib.pyplot as plt                     # here, so that a script that draws nothing need not wait for it
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+# %% ../nbs/01_data.ipynb #15d68bd2
+def figure_png(axes # of one figure, which is closed
+              )->bytes: # a PNG file; the same figure gives the same bytes
+    "A figure as a picture."
+    import matplotlib.pyplot as plt
+    fig,out = np.ravel(axes)[0].figure,BytesIO()
+    fig.savefig(out, dpi=120, metadata={"Software": None}); plt.close(fig)
+    return out.getvalue()
 
 # %% ../nbs/01_data.ipynb #f0f0da47
 def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H,W]
