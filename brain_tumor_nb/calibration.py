@@ -90,6 +90,7 @@ def temper_folds(pred:Predictions # pooled over folds; a single fold is returned
     "Each fold at the temperature that fits the other folds."
     folds,probs,found = np.array(pred.folds),pred.probs.copy(),{}
     for f in sorted(set(pred.folds)) if len(set(pred.folds)) > 1 else ():
-        found[f] = fit_temperature(pred.probs[folds != f], pred.y[folds != f])
-        probs[folds == f] = tempered(pred.probs[folds == f], found[f])
+        mine = folds == f; others = ~np.isin(pred.paths, np.array(pred.paths)[mine])          # repeated folds hold a slice several times
+        found[f] = fit_temperature(pred.probs[others], pred.y[others])
+        probs[mine] = tempered(pred.probs[mine], found[f])
     return Predictions(pred.paths, pred.labels, pred.classes, probs, pred.folds), found

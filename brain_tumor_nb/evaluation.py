@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Predictions', 'predict_pixels', 'predict', 'positive_class', 'ranking_metrics', 'class_metrics', 'all_metrics',
            'bootstrap_weights', 'wilson', 'score', 'plot_loss', 'plot_accuracy', 'plot_confusion', 'plot_roc',
-           'plot_pr', 'worst_mistakes', 'show_mistakes', 'describe_data', 'save_figure', 'save_results', 'write_report']
+           'plot_pr', 'worst_mistakes', 'show_mistakes', 'describe_data', 'save_results', 'write_report']
 
 # %% ../nbs/06_evaluation.ipynb #7c7e5191
 import base64, csv, io, json
@@ -17,7 +17,7 @@ import torch
 from jinja2 import Environment
 from torch import nn
 
-from .data import MRIFolder, PixelStore, data_hash, is_simulated, new_axes, read_image, resize_image, show_images, write_file
+from .data import MRIFolder, PixelStore, data_hash, figure_png, is_simulated, new_axes, read_image, resize_image, show_images, write_file
 from .model import head, without_norms
 from .normalization import VIEWS, valid_transform, view
 from .splitting import Split
@@ -50,8 +50,12 @@ class Predictions:
 
     @classmethod
     def load(cls, path):
-        with open(path, newline="", encoding="utf-8") as f: header,*rows = csv.reader(f)
+        with open(path, newline="", encoding="utf-8-sig") as f: header,*rows = list(csv.reader(f)) or [[]]
         if header[:3] != ["path", "label", "fold"]: raise ValueError(f"{path} is no table of predictions: its columns must begin with path,label,fold")
+        for n,r in enumerate(rows, 2):
+            try: ok = len(r) == len(header) and np.isfinite(np.array([int(r[2]), *r[3:]], float)).all()
+            except ValueError: ok = False
+            if not ok: raise ValueError(f"{path}, line {n} is no row of predictions, but {','.join(r)[:60] or 'empty'}: give {','.join(header)}, the last {len(header)-2} of them numbers")
         return cls([r[0] for r in rows], [r[1] for r in rows], tuple(h.removeprefix("prob_") for h in header[3:]), np.array([r[3:] for r in rows], float), [int(r[2]) for r in rows])
 
     @classmethod
@@ -277,16 +281,6 @@ def describe_data(folder:MRIFolder, # the data
                 groups=len(set(np.asarray(groups).tolist())), left_out=[list(b) for b in folder.bad], how=how)
 
 # %% ../nbs/06_evaluation.ipynb #30fd6c10
-def save_figure(axes,         # of one figure
-                path:str|Path # PNG file
-               )->Path:
-    "Write a figure without the time of day, and close it."
-    import matplotlib.pyplot as plt
-    fig,buffer = np.ravel(axes)[0].figure,io.BytesIO()
-    fig.savefig(buffer, dpi=120, metadata={"Software": None}); plt.close(fig)
-    return write_file(path, buffer.getvalue())
-
-# %% ../nbs/06_evaluation.ipynb #bea2f154
 def save_results(run:str|Path,      # run folder
                  pred:Predictions,  # pooled over folds
                  groups,            # int, group of each row of `pred`
@@ -302,7 +296,7 @@ def save_results(run:str|Path,      # run folder
                  mistakes=lambda: show_mistakes(pred, folder.root))
     for name,plot in plots.items():
         if name in ("loss", "accuracy") and not histories: continue
-        save_figure(plot(), run/"figures"/f"{name}.png")
+        write_file(run/"figures"/f"{name}.png", figure_png(plot()))
     return metrics
 
 # %% ../nbs/06_evaluation.ipynb #ec644942
