@@ -22,10 +22,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from .audit import audit, audit_text, write_audit
-from .data import MRIFolder, PixelStore, data_hash, find_data, is_simulated, is_system, list_files, read_image, resize_image, write_file
+from .data import MRIFolder, PixelStore, data_hash, figure_png, find_data, is_simulated, is_system, list_files, read_image, resize_image, write_file
 from .download import DATASETS, dataset_note, download
 from .calibration import calibration, plot_reliability, temper_folds
-from .evaluation import Predictions, describe_data, predict_pixels, save_figure, save_results, score, write_report
+from .evaluation import Predictions, describe_data, predict_pixels, save_results, score, write_report
 from .model import create_model
 from .parallel import launch, train_folds
 from .phantom import phantom_folder
@@ -93,7 +93,7 @@ def begin_run(out:Path,         # run folder, locked
     for f in out.rglob(".*.tmp"): f.unlink()
     config.save(out/"config.json")
 
-# %% ../nbs/12_cli.ipynb #4b53f958
+# %% ../nbs/12_cli.ipynb #af88f1c2
 def save_probes(out:str|Path,     # run folder with `metrics.json`
                 folder:MRIFolder, # that was split
                 splits:list       # a `Split` a fold
@@ -104,10 +104,10 @@ def save_probes(out:str|Path,     # run folder with `metrics.json`
     metrics = json.loads((Path(out)/"metrics.json").read_text(encoding="utf-8"))
     found = dict(sentence=probe_sentence(table, metrics), probes={n: dict(words=PROBES[n].words, **t) for n,t in table.items()})
     write_file(Path(out)/"probes.json", json.dumps(found, indent=1))
-    if table: save_figure(plot_probes(table, simulated=is_simulated(folder.root)), Path(out)/"figures/probes.png")
+    if table: write_file(Path(out)/"figures/probes.png", figure_png(plot_probes(table, simulated=is_simulated(folder.root))))
     return found
 
-# %% ../nbs/12_cli.ipynb #af88f1c2
+# %% ../nbs/12_cli.ipynb #20aa36aa
 def save_calibration(out:str|Path,     # run folder
                      pred:Predictions, # pooled over folds
                      groups            # int [N], group of each row
@@ -115,7 +115,7 @@ def save_calibration(out:str|Path,     # run folder
     "Write `calibration.json` and the reliability diagram."
     found,(better,temperatures) = calibration(pred, groups),temper_folds(pred)
     if temperatures: found.update(temperatures=", ".join(f"{t:.2f}" for t in temperatures.values()), tempered=calibration(better, groups))
-    write_file(Path(out)/"calibration.json", json.dumps(found, indent=1)); save_figure(plot_reliability(pred), Path(out)/"figures/reliability.png")
+    write_file(Path(out)/"calibration.json", json.dumps(found, indent=1)); write_file(Path(out)/"figures/reliability.png", figure_png(plot_reliability(pred)))
     return found
 
 # %% ../nbs/12_cli.ipynb #f6ed4155
@@ -170,6 +170,7 @@ def train_run(data:str|Path|None,      # folder with one sub-folder a class, "ph
             say(f"{groups.max()+1} groups, {k} folds{f', {config.repeats} times' if config.repeats > 1 else ''}" if k > 1 else f"{groups.max()+1} groups, {len(splits[0].train)} slices to train, {len(splits[0].valid)} to validate")
             if first: begin_run(out, config, overwrite)
             parts,histories = train_folds(folder, splits, config, out, resume, jobs, progress, say)
+            if probes: say("asking models that never look at the tumour, in the same folds (--no-probes leaves them out)")
             return on_first(lambda: finish_run(out, folder, splits, parts, histories, probes))
 
 # %% ../nbs/12_cli.ipynb #a4fb0261
@@ -408,7 +409,7 @@ def predict_command(run, images):
 # %% ../nbs/12_cli.ipynb #7c19b175
 @cli.command("audit")
 @click.argument("data", required=False)
-@click.option("--against", type=click.Path(path_type=Path), help="Also look for twins in this folder, such as the set a model was trained on.")
+@click.option("--against", type=click.Path(path_type=Path), help="Also say which slices of DATA have a twin in this folder, such as the set a model was trained on; --map makes classes comparable.")
 @click.option("--map", "mapping", default="", help="Class names that differ, such as glioma=yes,notumor=no.")
 @click.option("--threshold", type=click.IntRange(0, 64), default=6, show_default=True, help="Largest number of differing bits between near twins.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the facts as JSON.")

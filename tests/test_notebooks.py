@@ -20,7 +20,7 @@ def nbdev_test(run, path, *options, **env):
 
 reads_data = [path for path in NOTEBOOKS if re.search(r'find_data\((?!\\"phantom)', path.read_text(encoding="utf-8"))]     # the others see simulated slices alone
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem != "mistakes"], ids=lambda path: path.stem)      # which takes minutes: `test_stored_outputs` runs it
+@by_name
 def test_notebook(run, path):
     "By nbdev: on the real slices, with the cells that need them, where there are any and the notebook reads a folder; else on the simulated ones, as `test_stored_outputs` always does."
     if path in reads_data and REAL.is_dir(): nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(REAL))
