@@ -54,7 +54,7 @@ def main():
         folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in splits]).encode()).hexdigest()[:12]
         for kind,words,pred in predictions(folder, splits, a.model or ("probes", *NETWORKS)):
             found = score(pred, np.array([group_of[f] for f in pred.paths]))
-            values = {m + end: f"{found[m][key]:.4f}" for m in METRICS for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}
+            values = {m + end: f"{found[m][key]:.6f}" for m in METRICS for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}
             row = dict(set=a.name, split=split, kind=kind, model=words, slices=len(folder), groups=len(set(groups.tolist())), **values, data=data_hash(folder)[:12], folds=folds, commit=commit, command=command)
             rows = list(csv.DictReader(a.out.open(encoding="utf-8", newline=""))) if a.out.exists() else []
             rows = [r for r in rows if any(r[k] != row[k] for k in ("set", "split", "model"))] + [{k: str(v) for k,v in row.items()}]
