@@ -47,7 +47,8 @@ def main():
     p.add_argument("--out", type=Path, default=ROOT/"nbs/results.csv")
     a = p.parse_args()
     folder = MRIFolder(a.folder); groups = find_groups(folder); group_of = dict(zip(folder.paths, groups))
-    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+    git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
+    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv"))      # the table itself changes as rows come
     command = " ".join(["python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s))])
     for split in a.split or ("grouped", "naive"):
         splits = make_folds(folder, groups if split == "grouped" else np.arange(len(folder)), 5)
