@@ -31,7 +31,7 @@ from .parallel import launch, train_folds
 from .phantom import phantom_folder
 from .probes import PROBES, plot_probes, probe_sentence, probe_table, probes_text, run_probes
 from .splitting import find_groups, make_folds, make_split
-from .training import COLUMNS, Config, History, join_world, load_model, on_first, pick_device, world
+from .training import COLUMNS, Config, FEW, History, join_world, load_model, on_first, pick_device, world
 
 # %% ../nbs/12_cli.ipynb #a73beb59
 _FILES = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv", "predictions.csv", "probes.json", "calibration.json", "report.html", "model.safetensors", "checkpoint-*.pt", "figures/*.png", ".*.tmp")
@@ -321,7 +321,7 @@ def _say(line): _echo(line, err=True)
 @click.option("--recipe", type=click.Choice(["tutorial", "recommended"]), default="recommended", show_default=True, help="Where the settings come from.")
 @click.option("--arch", help="Network: any of torchvision's classifiers, or efficientnet_lite0.")
 @click.option("--weights", help="none, default (torchvision's hub), offline (efficientnet_lite0 from pip), or a file.")
-@click.option("--epochs", type=int, help="Passes over the training part.  [default: the recipe's 10; recommended takes fewer above 1,500 slices]")
+@click.option("--epochs", type=int, help="Passes over the training part.  [default: 10; recommended: fewer above 1,500 slices]")
 @click.option("--size", type=int, help="Side of the slices the network sees, pixels.")
 @click.option("--batch-size", type=int, help="Slices a batch.")
 @click.option("--lr", type=float, help="Largest learning rate.")
@@ -329,7 +329,7 @@ def _say(line): _echo(line, err=True)
 @click.option("--folds", type=int, help="1 for one split, k for k-fold cross-validation.")
 @click.option("--repeats", type=int, help="How often to cross-validate, each time with another seed; needs --folds.")
 @click.option("--probes/--no-probes", default=True, show_default=True, help="Also ask models that never look at the tumour, in the same folds.")
-@click.option("--freeze", is_flag=True, help="Train the head alone, on features that are computed once: seconds in place of minutes.")
+@click.option("--freeze/--fine-tune", default=None, help="Train the head alone, on features that are computed once, in seconds; or the later blocks as well.  [default: recommended fine-tunes from 1,000 slices on, or where an option is about the network]")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds to train at the same time.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="Processes to share each batch; for other machines use torchrun.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Arithmetic of the network; btnb doctor says whether bf16 is faster here.")
@@ -341,9 +341,12 @@ def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes,
     changes,folder = {k: v for k,v in options.items() if v is not None},find_data(data)
     out = out or Path("runs")/folder.resolve().name
     if freeze: changes["trainable"] = 0
-    if recipe == "recommended" and not (resume or freeze): changes.setdefault("epochs", min(10, max(2, round(15_000/max(1, len(list_files(folder)))))))
     if resume and (out/"config.json").exists(): config = replace(Config.load(out/"config.json"), stats=None, **changes)
-    else: config = getattr(Config, recipe)(**changes)
+    elif recipe == "tutorial": config = Config.tutorial(**changes)
+    else:
+        tune = freeze is False or processes > 1 or is_simulated(folder)         # to simulated slices ImageNet's features do not fit: see below
+        config = Config.recommended(max(len(list_files(folder)), FEW*tune, 1), **changes)
+    if freeze is None and config.trainable == 0: _say("few slices: only the head is trained, on frozen features at three sizes; --fine-tune trains the later blocks too")
     call = partial(launch, train_run, processes=processes) if processes > 1 else train_run
     metrics = call(data, out, config, resume, overwrite, say=_say, jobs=jobs, probes=probes)
     _echo(beside(out) + summary(metrics))

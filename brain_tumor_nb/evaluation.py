@@ -19,7 +19,7 @@ from torch import nn
 
 from .data import MRIFolder, PixelStore, data_hash, figure_png, is_simulated, new_axes, read_image, resize_image, show_images, write_file
 from .model import head, without_norms
-from .normalization import VIEWS, valid_transform, view
+from .normalization import valid_transform, view
 from .splitting import Split
 from .training import Config, History, autocast, eval_batch, explained, keep_memory, pick_device
 
@@ -66,13 +66,13 @@ class Predictions:
 @torch.no_grad()
 def predict_pixels(model:nn.Module,     # float [B,3,S,S] to logits [B,C]
                    pixels:torch.Tensor, # uint8 [N,1,S,S]
-                   config:Config,       # its `stats`, `views`, `device` and `precision`
+                   config:Config,       # its `stats`, `views`, `scales`, `device` and `precision`
                    batch_size:int|None=None # slices at a time, no influence on the result; None: see `eval_batch`
                   )->np.ndarray: # float [N,C], probabilities averaged over views
     "Probability of each class for each slice."
     device = pick_device(config.device); keep_memory(); model = without_norms(model).to(device); tfm = valid_transform(config.stats).to(device)
     def probs(x):
-        with explained(config), autocast(device, config.precision): outs = [model(tfm(view(x, *v))) for v in VIEWS[:config.views]]
+        with explained(config), autocast(device, config.precision): outs = [model(tfm(view(x, *v))) for v in config.seen()]
         return torch.stack([o.float().softmax(1) for o in outs]).mean(0)
     return torch.cat([probs(x.to(device).float()/255).cpu() for x in pixels.split(batch_size or eval_batch(config.size))]).double().numpy()
 

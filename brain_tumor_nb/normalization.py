@@ -143,11 +143,13 @@ VIEWS = ((0, False), (0, True), (10, False), (-10, True), (-10, False), (10, Tru
 
 def view(x:torch.Tensor,   # float [B,1,S,S], 0 to 1
          degrees:float=0,  # turned by
-         mirror:bool=False # left to right
-        )->torch.Tensor: # same shape
+         mirror:bool=False,# left to right
+         scale:float=1     # then made smaller by this factor, 0 to 1
+        )->torch.Tensor: # [B,1,round(scale*S),round(scale*S)]
     "One view of a batch."
     x = x.flip(-1) if mirror else x
-    return rotate(x, torch.full((len(x),), float(degrees), device=x.device)) if degrees else x
+    if degrees: x = rotate(x, torch.full((len(x),), float(degrees), device=x.device))
+    return x if scale == 1 else F.interpolate(x, [round(scale*n) for n in x.shape[-2:]], mode="bilinear", antialias=True)
 
 # %% ../nbs/02_normalization.ipynb #bb88edd4
 def check_normalized(batches:Iterable,  # what the model will see, without random transforms
