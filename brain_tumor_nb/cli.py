@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['clear_run', 'check_run', 'lock_run', 'mean_history', 'begin_run', 'save_probes', 'save_calibration', 'finish_run',
-           'train_run', 'load_run', 'predict_images', 'parse_map', 'evaluate_run', 'check_predictions',
+           'train_run', 'load_run', 'predict_run', 'predict_images', 'parse_map', 'evaluate_run', 'check_predictions',
            'score_predictions', 'matmul_speed', 'doctor', 'summary', 'beside', 'cli', 'train_command', 'demo_command',
            'evaluate_command', 'read_ahead', 'predict_command', 'audit_command', 'doctor_command', 'download_command',
            'main']
@@ -26,12 +26,13 @@ from .data import MRIFolder, PixelStore, data_hash, figure_png, find_data, is_si
 from .download import DATASETS, dataset_note, download
 from .calibration import calibration, plot_reliability, temper_folds
 from .evaluation import Predictions, describe_data, predict_pixels, save_results, score, write_report
-from .model import create_model
+from .model import create_model, head
 from .parallel import launch, train_folds
 from .phantom import phantom_folder
 from .probes import PROBES, plot_probes, probe_sentence, probe_table, probes_text, run_probes
 from .splitting import find_groups, make_folds, make_split
-from .training import COLUMNS, Config, FEW, History, join_world, load_model, on_first, pick_device, world
+from .training import COLUMNS, Config, FEW, History, frozen_features, join_world, load_model, on_first, pick_device, world
+from .transfer import at_working_point, merge_classes, unseen
 
 # %% ../nbs/12_cli.ipynb #a73beb59
 _FILES = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv", "predictions.csv", "probes.json", "calibration.json", "report.html", "model.safetensors", "checkpoint-*.pt", "figures/*.png", ".*.tmp")
@@ -182,13 +183,22 @@ def load_run(run:str|Path # run folder
     return [load_model(f) for f in sorted(run.glob("fold_*")) or [run]]
 
 # %% ../nbs/12_cli.ipynb #4d1cf8ba
+def predict_run(models:list,        # see `load_run`
+                pixels:torch.Tensor # uint8 [N,1,S,S]
+               )->np.ndarray: # float [N,C], each row adds up to 1
+    "Probability of each class for each slice, averaged over a run's networks; where only their heads differ, the features are computed once."
+    (model,config),heads = models[0],[head(m) for m,_ in models]
+    if config.trainable: return np.mean([predict_pixels(m, pixels, c) for m,c in models], 0)
+    features = frozen_features(model, pixels, config, config.stats); heads = [h.cpu() for h in heads]
+    with torch.no_grad(): return torch.stack([h(features).softmax(2).mean(1) for h in heads]).mean(0).double().numpy()
+
+# %% ../nbs/12_cli.ipynb #fe2886be
 def predict_images(models:list, # see `load_run`
                    images:list  # PIL pictures, grey, any size
                   )->np.ndarray: # float [N,C], each row adds up to 1
     "Probability of each class for each picture, averaged over a run's networks."
     config = models[0][1]                                   # size and fit are the same in all folds
-    pixels = torch.stack([torch.from_numpy(np.array(resize_image(im, config.size, config.fit)))[None] for im in images])
-    return np.mean([predict_pixels(m, pixels, c) for m,c in models], 0)
+    return predict_run(models, torch.stack([torch.from_numpy(np.array(resize_image(im, config.size, config.fit)))[None] for im in images]))
 
 # %% ../nbs/12_cli.ipynb #b1a95778
 def parse_map(text:str # such as "glioma=yes,notumor=no"; empty for none
@@ -203,8 +213,9 @@ def evaluate_run(run:str|Path,          # run folder
                  data:str|Path|None,    # folder with one sub-folder a class, "phantom", or None to ask the environment
                  out:str|Path|None=None,# folder for predictions, metrics, figures and report; None to write nothing
                  mapping:dict={},       # class names on either side, see `parse_map`
+                 against:str|Path|None=None, # the folder that the run was trained on: slices with a near twin there are left out
                  say=lambda line: None  # called with a line of news now and then
-                )->dict: # the metrics, see `score`
+                )->dict: # the metrics, see `score`; with two classes also at the working point that the run's own predictions set
     "Score a run on another folder."
     models,folder = load_run(run),MRIFolder(find_data(data)); config = models[0][1]; say(str(folder))
     merged = [mapping.get(c, c) for c in config.classes]; classes = sorted(set(merged))
@@ -214,14 +225,18 @@ def evaluate_run(run:str|Path,          # run folder
     if out and Path(out).exists() and any(Path(out).iterdir()): raise ValueError(f"{out} is not empty: choose another folder with --out")
     trained = Path(run)/"data.json"
     if trained.exists() and json.loads(trained.read_text(encoding="utf-8"))["hash"] == data_hash(folder): say("warning: the run was trained on this very folder, so these scores are not a test")
-    pixels = PixelStore(folder, config.size, config.fit).pixels
-    probs = np.mean([predict_pixels(m, pixels, c) for m,c in models], 0)
-    probs = np.stack([probs[:,[m == c for m in merged]].sum(1) for c in classes], 1)
-    pred,groups = Predictions(folder.paths, [labels[y] for y in folder.targets], tuple(classes), probs, [0]*len(folder)),find_groups(folder, config.threshold)
-    if not out: return score(pred, groups)
-    replace(config, classes=tuple(classes)).save(Path(out)/"config.json")
-    how = f"Predicted by the {len(models)} network{'s' if len(models) > 1 else ''} of the run {Path(run).resolve().name}, which was trained elsewhere; near twins of its training slices were not looked for."
-    metrics = save_results(out, pred, groups, [], folder, describe_data(folder, groups, how)); write_report(out)
+    new = np.nonzero(unseen(MRIFolder(find_data(against)), folder, config.threshold) if against else np.ones(len(folder), bool))[0]
+    if against: say(f"{len(folder) - len(new)} of {len(folder)} slices have a near twin in {against} and are left out")
+    probs = predict_run(models, PixelStore(folder, config.size, config.fit).pixels[new])
+    pred = merge_classes(Predictions([folder.paths[i] for i in new], [labels[folder.targets[i]] for i in new], config.classes, probs, [0]*len(new)), mapping)
+    groups,extra,known = find_groups(folder, config.threshold)[new],{},Path(run)/"predictions.csv"
+    if len(pred.classes) == 2 and known.exists():
+        extra = {f"{k}_at_working_point": m for k,m in at_working_point(merge_classes(Predictions.load(known), mapping), pred, groups).items()}
+    if not out: return {**score(pred, groups), **extra}
+    replace(config, classes=pred.classes).save(Path(out)/"config.json")
+    how = f"Predicted by the {len(models)} network{'s' if len(models) > 1 else ''} of the run {Path(run).resolve().name}, which was trained elsewhere; near twins of its training slices were {'left out' if against else 'not looked for'}."
+    if extra: how += " The working point is the threshold at which 95 % of the positive slices are found in the run's own predictions of slices it did not see."
+    metrics = save_results(out, pred, groups, [], folder, describe_data(folder, groups, how), extra); write_report(out)
     return metrics
 
 # %% ../nbs/12_cli.ipynb #bd9796d3
@@ -292,8 +307,9 @@ def summary(metrics:dict # see `score`
            )->str: # one line a metric
     "The main metrics, for a terminal."
     pct = lambda v: "    –" if v is None else f"{100*v:5.1f}"
-    return "\n".join(f"{k.replace('_', ' ').replace('auroc', 'AUROC'):20}{pct(m['value'])} %  (95 % interval {pct(m['low']).strip()} to {pct(m['high']).strip()})"
-                     for k,m in metrics.items() if k in ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity"))
+    shown = [(k, m) for k,m in metrics.items() if k in ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity") or k.endswith("at_working_point")]
+    wide = max(20, *(len(k) + 1 for k,_ in shown))
+    return "\n".join(f"{k.replace('_', ' ').replace('auroc', 'AUROC'):{wide}}{pct(m['value'])} %  (95 % interval {pct(m['low']).strip()} to {pct(m['high']).strip()})" for k,m in shown)
 
 # %% ../nbs/12_cli.ipynb #171410b2
 def beside(run:str|Path # run folder
@@ -368,12 +384,14 @@ def demo_command(out):
 @click.argument("data", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for predictions, metrics, figures and report.")
 @click.option("--map", "mapping", default="", help="Class names that differ, such as glioma=yes,notumor=no.")
+@click.option("--against", type=click.Path(path_type=Path), help="Leave out slices that have a near twin in this folder, the one RUN was trained on.")
 @click.option("--predictions", type=click.Path(path_type=Path), help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
-def evaluate_command(run, data, out, mapping, predictions):
+def evaluate_command(run, data, out, mapping, against, predictions):
     "Score RUN on another folder DATA, classes being matched by name; or predictions made elsewhere: --predictions FILE DATA."
+    if predictions and against: raise click.UsageError("--against needs a RUN, it does not go with --predictions")
     if predictions and data: raise click.UsageError("--predictions takes the place of RUN: give one folder, DATA")
     if not (predictions or run): raise click.UsageError("which RUN? give a run folder, or --predictions FILE")
-    click.echo(summary(score_predictions(predictions, run, out, say=_say) if predictions else evaluate_run(run, data, out, parse_map(mapping), _say)))
+    click.echo(summary(score_predictions(predictions, run, out, say=_say) if predictions else evaluate_run(run, data, out, parse_map(mapping), against, _say)))
     if out: click.echo(f"report: {out/'report.html'}")
 
 # %% ../nbs/12_cli.ipynb #a3e985da

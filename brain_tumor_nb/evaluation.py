@@ -286,16 +286,17 @@ def save_results(run:str|Path,      # run folder
                  groups,            # int, group of each row of `pred`
                  histories:list,    # one `History` a fold
                  folder:MRIFolder,  # the data, for the facts and the mistakes
-                 data:dict          # see `describe_data`
-                )->dict: # the metrics, see `score`
+                 data:dict,         # see `describe_data`
+                 extra:dict={}      # more metrics, as `score` has them
+                )->dict: # the metrics, see `score`, and `extra`
     "Write `predictions.csv`, `metrics.json`, `data.json` and `figures/*.png`."
-    run = Path(run); metrics = score(pred, groups); data = {**data, "scored_groups": len(set(np.asarray(groups).tolist()))}
+    run = Path(run); metrics = {**score(pred, groups), **extra}; data = {**data, "scored_groups": len(set(np.asarray(groups).tolist()))}
     pred.save(run/"predictions.csv")
     for name,content in (("metrics", metrics), ("data", data)): write_file(run/f"{name}.json", json.dumps(content, indent=1))
     plots = dict(loss=lambda: plot_loss(histories), accuracy=lambda: plot_accuracy(histories), confusion=lambda: plot_confusion(pred), roc=lambda: plot_roc(pred), pr=lambda: plot_pr(pred),
                  mistakes=lambda: show_mistakes(pred, folder.root))
     for name,plot in plots.items():
-        if name in ("loss", "accuracy") and not histories: continue
+        if name in ("loss", "accuracy") and not any(len(h.rows) > 1 for h in histories): continue     # one epoch is no curve
         write_file(run/"figures"/f"{name}.png", figure_png(plot()))
     return metrics
 
@@ -304,7 +305,7 @@ _REPORT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ titl
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}h1{margin-bottom:0}table{border-collapse:collapse;margin:.5rem 0}
 td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #ddd}td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%}
 .warn{border-left:.4rem solid #D55E00;background:#fdf1e9;padding:.6rem 1rem}.figs{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}summary{cursor:pointer}</style>
-<h1>{{ title }}</h1><p>{% if config %}{{ config.arch }}, weights {{ config.weights }}, {{ config.size }} px, {{ config.epochs }} epochs, seed {{ config.seed }}{% else %}Predictions made elsewhere{% endif %}</p>
+<h1>{{ title }}</h1><p>{% if config %}{{ config.arch }}, weights {{ config.weights }}, {{ config.size }} px, {{ "head alone" if config.trainable == 0 else config.epochs ~ " epochs" }}, seed {{ config.seed }}{% else %}Predictions made elsewhere{% endif %}</p>
 <p class="warn"><b>For teaching. Not a medical device</b>, not for diagnosis: nothing here was tested on patients.{% if data.simulated %} <b>The slices are SIMULATED</b>; scores on them prove nothing
 clinical.{% endif %}</p>
 {% if probes %}<h2>Before the score</h2><p>What small models reach in the same folds, most of which never see the tumour. {{ probes.sentence }}</p>
@@ -331,7 +332,7 @@ def write_report(run:str|Path # folder with metrics.json, data.json and predicti
     env = Environment(autoescape=True)
     env.filters["pct"] = lambda v: "–" if v is None else f"{100*v:.1f} %"
     env.filters["label"] = lambda k: k.replace("_", " ").replace("auroc", "AUROC")
-    names = ("accuracy", "balanced_accuracy", "auroc", "average_precision", "sensitivity", "specificity", "precision", "f1")
+    names = [*("accuracy", "balanced_accuracy", "auroc", "average_precision", "sensitivity", "specificity", "precision", "f1"), *(k for k in metrics if k.endswith("at_working_point"))]
     order = ("loss", "accuracy", "confusion", "mistakes", "roc", "pr", "reliability", "probes")
     figures = [(n, base64.b64encode(p.read_bytes()).decode()) for n in order if (p := run/"figures"/f"{n}.png").exists()]
     return write_file(run/"report.html", env.from_string(_REPORT).render(title=f"Report: {data['name']}", data=data, n=len(set(pred.paths)), figures=figures, **{k: read(k) for k in ("config", "probes", "calibration")},

@@ -5,7 +5,7 @@
 Each of five grouped outer folds asks three grouped inner folds, made of its training part alone, which candidate has the best pooled AUROC; that candidate, trained on the whole
 training part, predicts the outer fold. "chosen" pools those predictions: what one gets who chooses that way. The other rows pool one candidate's, so the best of them is a little optimistic.
 """
-import argparse, csv, hashlib, json, subprocess, tempfile, time
+import argparse, csv, hashlib, json, subprocess, tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,25 +55,23 @@ def main():
     outer = make_folds(folder, groups, OUTER); inner = [inner_folds(s, folder.targets) for s in outer]
     splits = [*outer, *sum(inner, [])]
     git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
-    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/recipe.csv"))
-    found,seconds = {},{}
+    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv", ":!nbs/recipe.csv", ":!nbs/transfer.csv"))
+    found = {}
     for name,config in CANDIDATES.items():
-        start = time.perf_counter()
         with tempfile.TemporaryDirectory() as out: found[name],_ = train_folds(folder, splits, replace(config, classes=tuple(folder.classes)), out)
-        seconds[name] = time.perf_counter() - start
-        print(f"{name:60} {seconds[name]:6.0f} s  AUROC {auroc(Predictions.concat(found[name][:OUTER])):.4f}", flush=True)
+        print(f"{name:60} AUROC {auroc(Predictions.concat(found[name][:OUTER])):.4f}", flush=True)
     for name,of in MEANS.items():
-        found[name] = [mean(parts) for parts in zip(*(found[o] for o in of))]; seconds[name] = sum(seconds[o] for o in of)
+        found[name] = [mean(parts) for parts in zip(*(found[o] for o in of))]
     def inside(name, k): return auroc(Predictions.concat(found[name][OUTER+k*INNER:OUTER+(k+1)*INNER]))
     scores = {name: [inside(name, k) for k in range(OUTER)] for name in found}
     best = [max(scores, key=lambda name: scores[name][k]) for k in range(OUTER)]
-    found["chosen"] = [found[name][k] for k,name in enumerate(best)]; scores["chosen"] = [scores[name][k] for k,name in enumerate(best)]; seconds["chosen"] = sum(seconds[n] for n in CANDIDATES)
+    found["chosen"] = [found[name][k] for k,name in enumerate(best)]; scores["chosen"] = [scores[name][k] for k,name in enumerate(best)]
     folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in outer]).encode()).hexdigest()[:12]
     rows = []
     for name,parts in found.items():
         pred = Predictions.concat(parts[:OUTER]); m = score(pred, np.array([group_of[f] for f in pred.paths]))
         rows.append(dict(candidate=name, **{k + end: f"{m[k][key]:.6f}" for k in ("accuracy", "auroc") for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))},
-                         inner_auroc=f"{np.mean(scores[name]):.6f}", chosen_in=best.count(name), seconds=round(seconds[name]), data=data_hash(folder)[:12], folds=folds, commit=commit, command="python tools/recipe.py FOLDER"))
+                         inner_auroc=f"{np.mean(scores[name]):.6f}", chosen_in=best.count(name), data=data_hash(folder)[:12], folds=folds, commit=commit, command="python tools/recipe.py FOLDER"))
         print(f"{name:60} inner {rows[-1]['inner_auroc']}  outer {rows[-1]['auroc']}  accuracy {rows[-1]['accuracy']}  chosen in {rows[-1]['chosen_in']}", flush=True)
     with a.out.open("w", encoding="utf-8", newline="") as f: w = csv.DictWriter(f, list(rows[0]), lineterminator="\n"); w.writeheader(); w.writerows(rows)
 

@@ -2,6 +2,7 @@
 
     python tools/reference.py brain_tumor_dataset FOLDER                             every row of this set
     python tools/reference.py brain_mri_4class FOLDER --model frozen --model probes  some of them; the others stay
+    python tools/reference.py brain_mri_4class FOLDER --model finetuned --run RUN    from a run that is there: btnb train FOLDER --folds 5 --out RUN
 
 Grouped folds are those of `make_folds` with seed 0 on the groups of `find_groups`; naive ones treat each slice as independent. Intervals are over the groups in both.
 Rows are replaced by set, split and model.
@@ -17,22 +18,31 @@ from brain_tumor_nb.evaluation import Predictions, score
 from brain_tumor_nb.parallel import train_folds
 from brain_tumor_nb.probes import PROBES, run_probes
 from brain_tumor_nb.splitting import find_groups, make_folds
-from brain_tumor_nb.training import Config
+from brain_tumor_nb.training import FEW, Config
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = ("accuracy", "auroc", "sensitivity", "specificity")
 COLUMNS = ("set", "split", "kind", "model", "slices", "groups", *(f"{m}{end}" for m in METRICS for end in ("", "_low", "_high")), "data", "folds", "commit", "command")
-NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch", Config.tutorial(weights="none", keep="last")),
-            "frozen": ("frozen EfficientNet-Lite0, logistic regression (--freeze)", Config.recommended(trainable=0)),
-            "finetuned": ("EfficientNet-Lite0, later blocks fine-tuned (recommended)", Config.recommended())}
+NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch", lambda n: Config.tutorial(weights="none", keep="last")),
+            "frozen": ("frozen EfficientNet-Lite0, logistic regression (--freeze)", lambda n: Config.recommended(trainable=0)),
+            "few": ("frozen EfficientNet-Lite0 at three sizes (recommended for few slices)", lambda n: Config.recommended(1)),
+            "finetuned": ("EfficientNet-Lite0, later blocks fine-tuned (--fine-tune)", lambda n: Config.recommended(max(n, FEW)))}
+
+
+def from_run(run, folder, splits):
+    "The predictions of a run, if it was made of this folder in these folds."
+    pred,fold_of = Predictions.load(run/"predictions.csv"),{folder.paths[i]: k for k,s in enumerate(splits) for i in s.valid}
+    if json.loads((run/"data.json").read_text(encoding="utf-8"))["hash"] != data_hash(folder) or dict(zip(pred.paths, pred.folds)) != fold_of: raise SystemExit(f"{run} is of another folder, or of other folds")
+    return pred
 
 
 def predictions(folder, splits, models):
     "(kind, words, pooled `Predictions`) of each model."
     if "probes" in models:
         for name,pred in run_probes(folder, splits).items(): yield "probe", PROBES[name].words, pred
-    for name,(words,config) in NETWORKS.items():
+    for name,(words,choose) in NETWORKS.items():
         if name not in models: continue
+        config = choose(len(folder))
         with tempfile.TemporaryDirectory() as out:
             parts,_ = train_folds(folder, splits, replace(config, classes=tuple(folder.classes), folds=len(splits)), out, say=lambda line: print(f"  {line}", flush=True))
         yield "network", words, Predictions.concat(parts)
@@ -44,16 +54,19 @@ def main():
     p.add_argument("folder", type=Path, help="with one sub-folder a class")
     p.add_argument("--model", action="append", choices=["probes", *NETWORKS], help="which; may be repeated  [default: all]")
     p.add_argument("--split", action="append", choices=["grouped", "naive"], help="which  [default: both]")
+    p.add_argument("--run", type=Path, help="read the predictions of the one --model, in grouped folds, from this run folder")
     p.add_argument("--out", type=Path, default=ROOT/"nbs/results.csv")
     a = p.parse_args()
+    if a.run: a.split = ["grouped"]
     folder = MRIFolder(a.folder); groups = find_groups(folder); group_of = dict(zip(folder.paths, groups))
     git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
-    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv"))      # the table itself changes as rows come
-    command = " ".join(["python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s))])
+    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv", ":!nbs/recipe.csv", ":!nbs/transfer.csv"))      # the table itself changes as rows come
+    command = " ".join([*["btnb train FOLDER --folds 5 --out RUN;"]*bool(a.run), "python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s)), *["--run RUN"]*bool(a.run)])
     for split in a.split or ("grouped", "naive"):
         splits = make_folds(folder, groups if split == "grouped" else np.arange(len(folder)), 5)
         folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in splits]).encode()).hexdigest()[:12]
-        for kind,words,pred in predictions(folder, splits, a.model or ("probes", *NETWORKS)):
+        made = [("network", NETWORKS[a.model[0]][0], from_run(a.run, folder, splits))] if a.run else predictions(folder, splits, a.model or ("probes", *NETWORKS))
+        for kind,words,pred in made:
             found = score(pred, np.array([group_of[f] for f in pred.paths]))
             values = {m + end: f"{found[m][key]:.6f}" for m in METRICS for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}
             row = dict(set=a.name, split=split, kind=kind, model=words, slices=len(folder), groups=len(set(groups.tolist())), **values, data=data_hash(folder)[:12], folds=folds, commit=commit, command=command)
