@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['clear_run', 'check_run', 'lock_run', 'mean_history', 'begin_run', 'save_probes', 'save_calibration', 'finish_run',
-           'train_run', 'load_run', 'predict_run', 'predict_images', 'parse_map', 'evaluate_run', 'check_predictions',
-           'score_predictions', 'matmul_speed', 'doctor', 'summary', 'beside', 'cli', 'train_command', 'demo_command',
-           'evaluate_command', 'read_ahead', 'predict_command', 'audit_command', 'doctor_command', 'download_command',
-           'main']
+           'train_run', 'load_run', 'predict_each', 'predict_images', 'parse_map', 'trained_hash', 'twins_left_out',
+           'working_metrics', 'evaluate_run', 'check_predictions', 'score_predictions', 'matmul_speed', 'doctor',
+           'summary', 'beside', 'cli', 'train_command', 'demo_command', 'evaluate_command', 'read_ahead',
+           'predict_command', 'audit_command', 'doctor_command', 'download_command', 'main']
 
 # %% ../nbs/12_cli.ipynb #26f33d60
 import contextlib, csv, importlib.metadata, json, os, platform, shutil, sys, time, warnings
@@ -32,7 +32,7 @@ from .phantom import phantom_folder
 from .probes import PROBES, plot_probes, probe_sentence, probe_table, probes_text, run_probes
 from .splitting import find_groups, make_folds, make_split
 from .training import COLUMNS, Config, FEW, History, frozen_features, join_world, load_model, on_first, pick_device, world
-from .transfer import at_working_point, merge_classes, unseen
+from .transfer import at_working_point, merge_classes, unseen, working_point
 
 # %% ../nbs/12_cli.ipynb #a73beb59
 _FILES = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv", "predictions.csv", "probes.json", "calibration.json", "report.html", "model.safetensors", "checkpoint-*.pt", "figures/*.png", ".*.tmp")
@@ -183,22 +183,22 @@ def load_run(run:str|Path # run folder
     return [load_model(f) for f in sorted(run.glob("fold_*")) or [run]]
 
 # %% ../nbs/12_cli.ipynb #4d1cf8ba
-def predict_run(models:list,        # see `load_run`
-                pixels:torch.Tensor # uint8 [N,1,S,S]
-               )->np.ndarray: # float [N,C], each row adds up to 1
-    "Probability of each class for each slice, averaged over a run's networks; where only their heads differ, the features are computed once."
+def predict_each(models:list,        # see `load_run`
+                 pixels:torch.Tensor # uint8 [N,1,S,S]
+                )->np.ndarray: # float [K,N,C], K networks; each row of C adds up to 1
+    "Probability of each class for each slice, by each network of a run; where only their heads differ, the features are computed once."
     (model,config),heads = models[0],[head(m) for m,_ in models]
-    if config.trainable: return np.mean([predict_pixels(m, pixels, c) for m,c in models], 0)
+    if config.trainable: return np.stack([predict_pixels(m, pixels, c) for m,c in models])
     features = frozen_features(model, pixels, config, config.stats); heads = [h.cpu() for h in heads]
-    with torch.no_grad(): return torch.stack([h(features).softmax(2).mean(1) for h in heads]).mean(0).double().numpy()
+    with torch.no_grad(): return torch.stack([h(features).softmax(2).mean(1) for h in heads]).double().numpy()
 
-# %% ../nbs/12_cli.ipynb #fe2886be
+# %% ../nbs/12_cli.ipynb #1efad0f7
 def predict_images(models:list, # see `load_run`
                    images:list  # PIL pictures, grey, any size
                   )->np.ndarray: # float [N,C], each row adds up to 1
     "Probability of each class for each picture, averaged over a run's networks."
     config = models[0][1]                                   # size and fit are the same in all folds
-    return predict_run(models, torch.stack([torch.from_numpy(np.array(resize_image(im, config.size, config.fit)))[None] for im in images]))
+    return predict_each(models, torch.stack([torch.from_numpy(np.array(resize_image(im, config.size, config.fit)))[None] for im in images])).mean(0)
 
 # %% ../nbs/12_cli.ipynb #b1a95778
 def parse_map(text:str # such as "glioma=yes,notumor=no"; empty for none
@@ -209,6 +209,41 @@ def parse_map(text:str # such as "glioma=yes,notumor=no"; empty for none
     return dict(pairs)
 
 # %% ../nbs/12_cli.ipynb #ab0e335c
+def trained_hash(run:str|Path # run folder
+                )->str: # see `data_hash`; empty where the run does not say
+    "Which data a run was trained on."
+    file = Path(run)/"data.json"
+    return json.loads(file.read_text(encoding="utf-8"))["hash"] if file.exists() else ""
+
+
+def twins_left_out(run:str|Path,          # run folder
+                   folder:MRIFolder,      # what it is to be tested on
+                   against:str|Path|None, # the folder it was trained on; None: nothing is left out
+                   threshold:int,         # bits between near duplicates, see `find_groups`
+                   say                    # called with a line of news
+                  )->tuple[np.ndarray,str]: # bool [N], the slices that may test it; the same in words
+    "Slices of a folder that have no near twin where a run was trained."
+    if not against: return np.ones(len(folder), bool), "near twins of its training slices were not looked for."
+    known = MRIFolder(find_data(against)); new = unseen(known, folder, threshold)
+    if trained_hash(run) != data_hash(known): say(f"warning: the run was not trained on {against} as it is now, so twins of its training slices may remain")
+    words = f"{len(new) - new.sum()} of {len(new)} slices have a near twin in {Path(known.root).resolve().name}, or belong together with one that has, and were left out."
+    say(words)
+    return new, words
+
+
+def working_metrics(run:str|Path, # run folder with `predictions.csv`
+                    each:list,    # `Predictions` of another folder by each network of the run
+                    mapping:dict, # class names on either side, see `parse_map`
+                    groups        # int [N], group of each row
+                   )->tuple[dict,str]: # sensitivity and specificity, see `score`; where the working point lies, in words; both empty where there are not two classes
+    "How a run does on another folder at the working point that its own predictions set."
+    file = Path(run)/"predictions.csv"
+    if len(each[0].classes) != 2 or not file.exists(): return {},""
+    known = merge_classes(Predictions.load(file), mapping); found = score(at_working_point(known, each), groups)
+    return ({f"{k}_at_working_point": found[k] for k in ("sensitivity", "specificity")},
+            f" The working point, a probability of {working_point(known):.3f} of one network, is where 95 % of the positive slices are found in the run's own predictions of slices it was not trained on.")
+
+# %% ../nbs/12_cli.ipynb #aa187661
 def evaluate_run(run:str|Path,          # run folder
                  data:str|Path|None,    # folder with one sub-folder a class, "phantom", or None to ask the environment
                  out:str|Path|None=None,# folder for predictions, metrics, figures and report; None to write nothing
@@ -219,24 +254,19 @@ def evaluate_run(run:str|Path,          # run folder
     "Score a run on another folder."
     models,folder = load_run(run),MRIFolder(find_data(data)); config = models[0][1]; say(str(folder))
     merged = [mapping.get(c, c) for c in config.classes]; classes = sorted(set(merged))
-    labels = [mapping.get(c, c) for c in folder.classes]
-    unknown = [c for c,l in zip(folder.classes, labels) if l not in classes]
+    unknown = [c for c in folder.classes if mapping.get(c, c) not in classes]
     if unknown: raise ValueError(f"class {unknown[0]} of {folder.root} is none of the run's ({', '.join(config.classes)}): name it with --map {unknown[0]}={classes[0]}")
     if out and Path(out).exists() and any(Path(out).iterdir()): raise ValueError(f"{out} is not empty: choose another folder with --out")
-    trained = Path(run)/"data.json"
-    if trained.exists() and json.loads(trained.read_text(encoding="utf-8"))["hash"] == data_hash(folder): say("warning: the run was trained on this very folder, so these scores are not a test")
-    new = np.nonzero(unseen(MRIFolder(find_data(against)), folder, config.threshold) if against else np.ones(len(folder), bool))[0]
-    if against: say(f"{len(folder) - len(new)} of {len(folder)} slices have a near twin in {against} and are left out")
-    probs = predict_run(models, PixelStore(folder, config.size, config.fit).pixels[new])
-    pred = merge_classes(Predictions([folder.paths[i] for i in new], [labels[folder.targets[i]] for i in new], config.classes, probs, [0]*len(new)), mapping)
-    groups,extra,known = find_groups(folder, config.threshold)[new],{},Path(run)/"predictions.csv"
-    if len(pred.classes) == 2 and known.exists():
-        extra = {f"{k}_at_working_point": m for k,m in at_working_point(merge_classes(Predictions.load(known), mapping), pred, groups).items()}
-    if not out: return {**score(pred, groups), **extra}
+    if trained_hash(run) == data_hash(folder): say("warning: the run was trained on this very folder, so these scores are not a test")
+    (new,twins),every = twins_left_out(run, folder, against, config.threshold, say),find_groups(folder, config.threshold)
+    pixels = PixelStore(folder, config.size, config.fit).pixels; kept = np.nonzero(new)[0]
+    def table(probs): return merge_classes(Predictions([folder.paths[i] for i in kept], [folder.classes[folder.targets[i]] for i in kept], config.classes, probs, [0]*len(kept)), mapping)
+    each = [table(p) for p in predict_each(models, pixels if new.all() else pixels[new])]
+    pred = replace(each[0], probs=np.mean([p.probs for p in each], 0)); extra,point = working_metrics(run, each, mapping, every[new])
+    if not out: return {**score(pred, every[new]), **extra}
     replace(config, classes=pred.classes).save(Path(out)/"config.json")
-    how = f"Predicted by the {len(models)} network{'s' if len(models) > 1 else ''} of the run {Path(run).resolve().name}, which was trained elsewhere; near twins of its training slices were {'left out' if against else 'not looked for'}."
-    if extra: how += " The working point is the threshold at which 95 % of the positive slices are found in the run's own predictions of slices it did not see."
-    metrics = save_results(out, pred, groups, [], folder, describe_data(folder, groups, how), extra); write_report(out)
+    how = f"Predicted by the {len(models)} network{'s' if len(models) > 1 else ''} of the run {Path(run).resolve().name}, which was trained elsewhere; {twins}{point}"
+    metrics = save_results(out, pred, every[new], [], folder, describe_data(folder, every, how), extra); write_report(out)
     return metrics
 
 # %% ../nbs/12_cli.ipynb #bd9796d3
@@ -345,7 +375,7 @@ def _say(line): _echo(line, err=True)
 @click.option("--folds", type=int, help="1 for one split, k for k-fold cross-validation.")
 @click.option("--repeats", type=int, help="How often to cross-validate, each time with another seed; needs --folds.")
 @click.option("--probes/--no-probes", default=True, show_default=True, help="Also ask models that never look at the tumour, in the same folds.")
-@click.option("--freeze/--fine-tune", default=None, help="Train the head alone, on features that are computed once, in seconds; or the later blocks as well.  [default: recommended fine-tunes from 1,000 slices on, or where an option is about the network]")
+@click.option("--freeze/--fine-tune", default=None, help="Train the head alone, on features of one size that are computed once; or the later blocks as well.  [default: recommended fine-tunes; for fewer than 1,000 real slices, one process and no option about the network, it trains the head on features of three sizes]")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds to train at the same time.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="Processes to share each batch; for other machines use torchrun.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Arithmetic of the network; btnb doctor says whether bf16 is faster here.")
@@ -357,12 +387,14 @@ def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes,
     changes,folder = {k: v for k,v in options.items() if v is not None},find_data(data)
     out = out or Path("runs")/folder.resolve().name
     if freeze: changes["trainable"] = 0
-    if resume and (out/"config.json").exists(): config = replace(Config.load(out/"config.json"), stats=None, **changes)
+    if resume and (out/"config.json").exists():
+        config = replace(Config.load(out/"config.json"), stats=None, **changes)
+        if freeze is False and config.trainable == 0: raise click.UsageError(f"{out} was started with the head alone: leave out --fine-tune, or --overwrite")
     elif recipe == "tutorial": config = Config.tutorial(**changes)
     else:
-        tune = freeze is False or processes > 1 or is_simulated(folder)         # to simulated slices ImageNet's features do not fit: see below
+        tune = freeze is False or processes*int(os.environ.get("WORLD_SIZE", 1)) > 1 or is_simulated(folder)       # to simulated slices ImageNet's features do not fit: see below
         config = Config.recommended(max(len(list_files(folder)), FEW*tune, 1), **changes)
-    if freeze is None and config.trainable == 0: _say("few slices: only the head is trained, on frozen features at three sizes; --fine-tune trains the later blocks too")
+        _say("recommended: " + (f"only the head is trained, on frozen features at {len(config.scales)} size{'s'*(len(config.scales) > 1)}" if config.trainable == 0 else f"fine-tuning, {config.epochs} epoch{'s'*(config.epochs > 1)}"))
     call = partial(launch, train_run, processes=processes) if processes > 1 else train_run
     metrics = call(data, out, config, resume, overwrite, say=_say, jobs=jobs, probes=probes)
     _echo(beside(out) + summary(metrics))

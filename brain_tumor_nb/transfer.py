@@ -13,15 +13,16 @@ import numpy as np
 from .audit import between
 from .data import MRIFolder
 from .evaluation import Predictions, positive_class, score
+from .splitting import find_groups
 
 # %% ../nbs/07_transfer.ipynb #72c76870
 def unseen(train:MRIFolder, # what a model was trained on
            test:MRIFolder,  # what it is to be tested on
            threshold:int=6  # largest number of differing bits between near twins, 0 to 64
           )->np.ndarray: # bool [N], one a slice of `test`
-    "Which slices have no near twin in training; `ValueError` if all have."
-    twins = {r["file"] for r in between(train, test, threshold)["rows"]}
-    new = np.array([p not in twins for p in test.paths])
+    "Which slices have no near twin in training, and belong to no group of one that has; `ValueError` if none is left."
+    twins,groups = {r["file"] for r in between(train, test, threshold)["rows"]},find_groups(test, threshold)
+    new = ~np.isin(groups, groups[[p in twins for p in test.paths]])
     if not new.any(): raise ValueError(f"every slice of {test.root} has a near twin in {train.root}: nothing is left to test on")
     return new
 
@@ -37,10 +38,12 @@ def merge_classes(pred:Predictions, # any number of classes
 def working_point(pred:Predictions,     # of two classes, by networks that did not see the slices
                   sensitivity:float=.95 # share of the positive slices to be found, above 0 to 1
                  )->float: # threshold, 0 to 1: what is above it is called positive
-    "The largest threshold at which so many of the positive slices are found."
+    "The largest threshold at which so many of the positive slices are found; `ValueError` where there is none."
+    if not 0 < sensitivity <= 1: raise ValueError(f"sensitivity={sensitivity} is no share above 0 to 1: write 0.95 for 95 %")
     if len(pred.classes) != 2: raise ValueError(f"a working point is one of two classes, not of {', '.join(pred.classes)}: merge them first, see merge_classes")
     c = positive_class(pred.classes); s,found = pred.probs[:,c],np.sort(pred.probs[pred.y == c,c])
-    last = found[int(len(found)*(1 - sensitivity) + 1e-9)]                      # the least sure of those to be found
+    if not len(found): raise ValueError(f"no slice is of class {pred.classes[c]}: a working point needs some that are")
+    last = found[min(len(found) - 1, int(len(found)*(1 - sensitivity) + 1e-9))]                     # the least sure of those to be found
     below = s[s < last]
     return float((last + below.max())/2 if len(below) else last/2)
 
@@ -49,16 +52,15 @@ def at_point(pred:Predictions, # of two classes
              threshold:float   # 0 to 1
             )->Predictions:
     "The same ranking, with the odds scaled so that the answer changes at `threshold` in place of one half."
-    c = positive_class(pred.classes); t = min(max(threshold, 1e-9), 1 - 1e-9); yes,no = pred.probs[:,c]*(1 - t),pred.probs[:,1-c]*t
+    c = positive_class(pred.classes); t = min(max(threshold, 1e-9), 1 - 1e-9); yes,no = pred.probs[:,c].clip(1e-7)*(1 - t),pred.probs[:,1-c]*t      # a threshold of 0 calls all positive
     probs = np.empty_like(pred.probs); probs[:,c] = yes/(yes + no); probs[:,1-c] = no/(yes + no)
     return replace(pred, probs=probs)
 
 # %% ../nbs/07_transfer.ipynb #0a958a36
 def at_working_point(known:Predictions,    # of the training set, by networks that did not see the slices; two classes
-                     pred:Predictions,     # of the test set; the same classes
-                     groups:np.ndarray,    # int [N], group of each row of `pred`
+                     each:list,            # `Predictions` of the test set by each network; the same rows and classes
                      sensitivity:float=.95 # share of the positive slices to be found on the training set
-                    )->dict: # sensitivity and specificity with their intervals, see `score`
-    "What the working point of one set does on another."
-    found = score(at_point(pred, working_point(known, sensitivity)), groups)
-    return {k: found[k] for k in ("sensitivity", "specificity")}
+                    )->Predictions: # the mean over the networks, its answers changing at the working point
+    "Predictions of a test set at the working point of the training set: each network's odds are scaled first and averaged then, because a mean of networks is never as sure as one of them."
+    moved = [at_point(p, working_point(known, sensitivity)) for p in each]
+    return replace(moved[0], probs=np.mean([p.probs for p in moved], 0))

@@ -2,7 +2,7 @@
 
     python tools/reference.py brain_tumor_dataset FOLDER                             every row of this set
     python tools/reference.py brain_mri_4class FOLDER --model frozen --model probes  some of them; the others stay
-    python tools/reference.py brain_mri_4class FOLDER --model finetuned --run RUN    from a run that is there: btnb train FOLDER --folds 5 --out RUN
+    python tools/reference.py brain_mri_4class FOLDER --model finetuned --run RUN    from a run that is there: btnb train FOLDER [--folds 5] --out RUN; without folds it is of one part
 
 Grouped folds are those of `make_folds` with seed 0 on the groups of `find_groups`; naive ones treat each slice as independent. Intervals are over the groups in both.
 Rows are replaced by set, split and model.
@@ -29,10 +29,12 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch", lamb
             "finetuned": ("EfficientNet-Lite0, later blocks fine-tuned (--fine-tune)", lambda n: Config.recommended(max(n, FEW)))}
 
 
-def from_run(run, folder, splits):
-    "The predictions of a run, if it was made of this folder in these folds."
-    pred,fold_of = Predictions.load(run/"predictions.csv"),{folder.paths[i]: k for k,s in enumerate(splits) for i in s.valid}
+def from_run(run, folder, splits, config):
+    "The predictions of a run, if it was made with these settings, of this folder, in these folds or the first of them."
+    pred,used = Predictions.load(run/"predictions.csv"),Config.load(run/"config.json"); splits = splits if used.folds > 1 else splits[:1]
+    fold_of = {folder.paths[i]: k for k,s in enumerate(splits) for i in s.valid}
     if json.loads((run/"data.json").read_text(encoding="utf-8"))["hash"] != data_hash(folder) or dict(zip(pred.paths, pred.folds)) != fold_of: raise SystemExit(f"{run} is of another folder, or of other folds")
+    if replace(used, folds=1, classes=(), stats=None) != config: raise SystemExit(f"{run} was made with other settings")
     return pred
 
 
@@ -57,15 +59,17 @@ def main():
     p.add_argument("--run", type=Path, help="read the predictions of the one --model, in grouped folds, from this run folder")
     p.add_argument("--out", type=Path, default=ROOT/"nbs/results.csv")
     a = p.parse_args()
-    if a.run: a.split = ["grouped"]
+    if a.run and (len(a.model or ()) != 1 or a.model[0] not in NETWORKS or "naive" in (a.split or ())): p.error("--run takes exactly one --model, a network, and grouped folds")
     folder = MRIFolder(a.folder); groups = find_groups(folder); group_of = dict(zip(folder.paths, groups))
     git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
     commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv", ":!nbs/recipe.csv", ":!nbs/transfer.csv"))      # the table itself changes as rows come
-    command = " ".join([*["btnb train FOLDER --folds 5 --out RUN;"]*bool(a.run), "python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s)), *["--run RUN"]*bool(a.run)])
+    if a.run: a.split,(words,choose) = ["grouped"],NETWORKS[a.model[0]]
+    command = " ".join([*["btnb train FOLDER" + " --folds 5"*(Config.load(a.run/"config.json").folds == 5) + {"finetuned": " --fine-tune", "frozen": " --freeze"}.get(a.model[0], "") + " --out RUN;"] if a.run else [], "python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s)), *["--run RUN"]*bool(a.run)])
     for split in a.split or ("grouped", "naive"):
         splits = make_folds(folder, groups if split == "grouped" else np.arange(len(folder)), 5)
         folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in splits]).encode()).hexdigest()[:12]
-        made = [("network", NETWORKS[a.model[0]][0], from_run(a.run, folder, splits))] if a.run else predictions(folder, splits, a.model or ("probes", *NETWORKS))
+        if a.run: pred = from_run(a.run, folder, splits, choose(len(folder))); made = [("network", words + f", one part of {len(pred)} slices"*(len(pred) < len(folder)), pred)]
+        else: made = predictions(folder, splits, a.model or ("probes", *NETWORKS))
         for kind,words,pred in made:
             found = score(pred, np.array([group_of[f] for f in pred.paths]))
             values = {m + end: f"{found[m][key]:.6f}" for m in METRICS for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}

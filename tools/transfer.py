@@ -1,18 +1,19 @@
 """Test a run on another set, near twins of its training slices removed, and write a row of nbs/transfer.csv.
 
-    btnb train TRAIN --folds 5 --out RUN
+    btnb train TRAIN [--folds 5] --out RUN
     python tools/transfer.py RUN TRAIN TEST --map glioma=yes,meningioma=yes,pituitary=yes,notumor=no
 
 The working point is the threshold at which 95 % of the tumours are found in the run's own predictions of slices that the predicting network did not see. Rows are replaced by model, training and test set.
 """
 import argparse, csv, json, subprocess, tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from brain_tumor_nb.cli import evaluate_run, parse_map
 from brain_tumor_nb.data import MRIFolder, data_hash
-from brain_tumor_nb.evaluation import Predictions
+from brain_tumor_nb.evaluation import Predictions, score
 from brain_tumor_nb.splitting import find_groups
 from brain_tumor_nb.training import Config
 from brain_tumor_nb.transfer import at_working_point, merge_classes
@@ -33,7 +34,7 @@ def values(prefix, found):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("run", type=Path, help="of btnb train TRAIN --folds 5")
+    p.add_argument("run", type=Path, help="of btnb train TRAIN with its default settings")
     p.add_argument("train", type=Path, help="folder it was trained on")
     p.add_argument("test", type=Path, help="folder to test it on")
     p.add_argument("--map", default="", help="class names to common ones")
@@ -41,16 +42,17 @@ def main():
     a = p.parse_args()
     mapping,train,config = parse_map(a.map),MRIFolder(a.train),Config.load(a.run/"config.json")
     if json.loads((a.run/"data.json").read_text(encoding="utf-8"))["hash"] != data_hash(train): p.error(f"{a.run} was not trained on {a.train}")
+    if replace(config, folds=1, classes=(), stats=None) != Config.recommended(len(train)): p.error(f"{a.run} was not made with the default settings, and the row would name a wrong command")
     known = merge_classes(Predictions.load(a.run/"predictions.csv"), mapping); group_of = dict(zip(train.paths, find_groups(train)))
     with tempfile.TemporaryDirectory() as out:
         found = evaluate_run(a.run, a.test, out, mapping, a.train, say=print); tested = len(Predictions.load(Path(out)/"predictions.csv"))
-    own = at_working_point(known, known, np.array([group_of[f] for f in known.paths]))
+    own = score(at_working_point(known, [known]), np.array([group_of[f] for f in known.paths])); own = {m: own[m] for m in ("sensitivity", "specificity")}
     git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
     commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/transfer.csv", ":!nbs/results.csv", ":!nbs/recipe.csv"))
     test = MRIFolder(a.test)
-    row = dict(train=name(a.train), test=name(a.test), model=f"{config.arch}, {'head alone' if config.trainable == 0 else 'fine-tuned'}, {config.folds} networks", tested=tested, twins=len(test) - tested,
+    row = dict(train=name(a.train), test=name(a.test), model=f"{config.arch}, {'head alone' if config.trainable == 0 else 'fine-tuned'}, {config.folds} network{'s'*(config.folds > 1)}", tested=tested, twins=len(test) - tested,
                **values("own_", own), **values("", {m: found[m] for m in ("auroc", "sensitivity", "specificity")}), **values("point_", {m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}),
-               train_data=data_hash(train)[:12], test_data=data_hash(test)[:12], commit=commit, command=f"btnb train TRAIN --folds {config.folds} --out RUN; python tools/transfer.py RUN TRAIN TEST --map {a.map}")
+               train_data=data_hash(train)[:12], test_data=data_hash(test)[:12], commit=commit, command=f"btnb train TRAIN{f' --folds {config.folds}'*(config.folds > 1)} --out RUN; python tools/transfer.py RUN TRAIN TEST --map {a.map}")
     rows = list(csv.DictReader(a.out.open(encoding="utf-8", newline=""))) if a.out.exists() else []
     rows = [r for r in rows if any(r[k] != row[k] for k in ("train", "test", "model"))] + [{k: str(v) for k,v in row.items()}]
     with a.out.open("w", encoding="utf-8", newline="") as f: w = csv.DictWriter(f, list(row), lineterminator="\n"); w.writeheader(); w.writerows(rows)
