@@ -64,7 +64,7 @@ def main():
     git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
     commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv", ":!nbs/recipe.csv", ":!nbs/transfer.csv"))      # the table itself changes as rows come
     if a.run: a.split,(words,choose) = ["grouped"],NETWORKS[a.model[0]]
-    command = " ".join([*["btnb train FOLDER" + " --folds 5"*(Config.load(a.run/"config.json").folds == 5) + {"finetuned": " --fine-tune", "frozen": " --freeze"}.get(a.model[0], "") + " --out RUN;"] if a.run else [], "python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s)), *["--run RUN"]*bool(a.run)])
+    command = " ".join([*(["btnb train FOLDER" + " --folds 5"*(Config.load(a.run/"config.json").folds == 5) + {"finetuned": " --fine-tune", "frozen": " --freeze"}.get(a.model[0], "") + " --out RUN;"] if a.run else []), "python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s)), *["--run RUN"]*bool(a.run)])
     for split in a.split or ("grouped", "naive"):
         splits = make_folds(folder, groups if split == "grouped" else np.arange(len(folder)), 5)
         folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in splits]).encode()).hexdigest()[:12]
