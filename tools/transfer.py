@@ -13,7 +13,7 @@ import numpy as np
 
 from brain_tumor_nb.cli import evaluate_run, parse_map
 from brain_tumor_nb.data import MRIFolder, data_hash
-from brain_tumor_nb.evaluation import Predictions, score
+from brain_tumor_nb.evaluation import Predictions, positive_class, score
 from brain_tumor_nb.splitting import find_groups
 from brain_tumor_nb.training import Config
 from brain_tumor_nb.transfer import at_working_point, merge_classes
@@ -45,12 +45,12 @@ def main():
     if replace(config, folds=1, classes=(), stats=None) != Config.recommended(len(train)): p.error(f"{a.run} was not made with the default settings, and the row would name a wrong command")
     known = merge_classes(Predictions.load(a.run/"predictions.csv"), mapping); group_of = dict(zip(train.paths, find_groups(train)))
     with tempfile.TemporaryDirectory() as out:
-        found = evaluate_run(a.run, a.test, out, mapping, a.train, say=print); tested = len(Predictions.load(Path(out)/"predictions.csv"))
+        found = evaluate_run(a.run, a.test, out, mapping, a.train, say=print); tested = Predictions.load(Path(out)/"predictions.csv")
     own = score(at_working_point(known, [known]), np.array([group_of[f] for f in known.paths])); own = {m: own[m] for m in ("sensitivity", "specificity")}
     git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
     commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/transfer.csv", ":!nbs/results.csv", ":!nbs/recipe.csv"))
     test = MRIFolder(a.test)
-    row = dict(train=name(a.train), test=name(a.test), model=f"{config.arch}, {'head alone' if config.trainable == 0 else 'fine-tuned'}, {config.folds} network{'s'*(config.folds > 1)}", tested=tested, twins=len(test) - tested,
+    row = dict(train=name(a.train), test=name(a.test), model=f"{config.arch}, {'head alone' if config.trainable == 0 else 'fine-tuned'}, {config.folds} network{'s'*(config.folds > 1)}", tested=len(tested), positive=int((tested.y == positive_class(tested.classes)).sum()), twins=len(test) - len(tested),
                **values("own_", own), **values("", {m: found[m] for m in ("auroc", "sensitivity", "specificity")}), **values("point_", {m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}),
                train_data=data_hash(train)[:12], test_data=data_hash(test)[:12], commit=commit, command=f"btnb train TRAIN{f' --folds {config.folds}'*(config.folds > 1)} --out RUN; python tools/transfer.py RUN TRAIN TEST --map {a.map}")
     rows = list(csv.DictReader(a.out.open(encoding="utf-8", newline=""))) if a.out.exists() else []
