@@ -12,7 +12,7 @@ import numpy as np
 
 from .audit import between
 from .data import MRIFolder
-from .evaluation import Predictions, positive_class, score
+from .evaluation import Predictions, positive_class
 from .splitting import find_groups
 
 # %% ../nbs/07_transfer.ipynb #72c76870
