@@ -187,10 +187,10 @@ def predict_each(models:list,        # see `load_run`
                  pixels:torch.Tensor # uint8 [N,1,S,S]
                 )->np.ndarray: # float [K,N,C], K networks; each row of C adds up to 1
     "Probability of each class for each slice, by each network of a run; where only their heads differ, the features are computed once."
-    (model,config),heads = models[0],[head(m) for m,_ in models]
+    model,config = models[0]
     if config.trainable: return np.stack([predict_pixels(m, pixels, c) for m,c in models])
-    features = frozen_features(model, pixels, config, config.stats); heads = [h.cpu() for h in heads]
-    with torch.no_grad(): return torch.stack([h(features).softmax(2).mean(1) for h in heads]).double().numpy()
+    features = frozen_features(model, pixels, config, config.stats)
+    with torch.no_grad(): return torch.stack([head(m)(features).softmax(2).mean(1) for m,_ in models]).double().numpy()
 
 # %% ../nbs/12_cli.ipynb #1efad0f7
 def predict_images(models:list, # see `load_run`
@@ -215,7 +215,7 @@ def trained_hash(run:str|Path # run folder
     file = Path(run)/"data.json"
     return json.loads(file.read_text(encoding="utf-8"))["hash"] if file.exists() else ""
 
-
+# %% ../nbs/12_cli.ipynb #de2e0b37
 def twins_left_out(run:str|Path,          # run folder
                    folder:MRIFolder,      # what it is to be tested on
                    against:str|Path|None, # the folder it was trained on; None: nothing is left out
@@ -230,7 +230,7 @@ def twins_left_out(run:str|Path,          # run folder
     say(words)
     return new, words
 
-
+# %% ../nbs/12_cli.ipynb #9f04ee1a
 def working_metrics(run:str|Path, # run folder with `predictions.csv`
                     each:list,    # `Predictions` of another folder by each network of the run
                     mapping:dict, # class names on either side, see `parse_map`

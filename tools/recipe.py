@@ -5,7 +5,7 @@
 Each of five grouped outer folds asks three grouped inner folds, made of its training part alone, which candidate has the best pooled AUROC; that candidate, trained on the whole
 training part, predicts the outer fold. "chosen" pools those predictions: what one gets who chooses that way. The other rows pool one candidate's, so the best of them is a little optimistic.
 """
-import argparse, csv, hashlib, json, subprocess, tempfile
+import argparse, tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from brain_tumor_nb.evaluation import Predictions, all_metrics, score
 from brain_tumor_nb.parallel import train_folds
 from brain_tumor_nb.splitting import find_groups, make_folds
 from brain_tumor_nb.training import Config
+from rows import ROOT, commit, folds_hash, values, write
 
-ROOT = Path(__file__).resolve().parent.parent
 OUTER,INNER = 5,3
 ONE,THREE = Config.recommended(trainable=0),Config.recommended(253)
 CANDIDATES = {"head alone, 224 pixels": ONE, "head alone, 160 pixels": replace(ONE, size=160), "head alone, 288 pixels": replace(ONE, size=288),
@@ -54,9 +54,7 @@ def main():
     folder = MRIFolder(a.folder); groups = find_groups(folder); group_of = dict(zip(folder.paths, groups))
     outer = make_folds(folder, groups, OUTER); inner = [inner_folds(s, folder.targets) for s in outer]
     splits = [*outer, *sum(inner, [])]
-    git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
-    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv", ":!nbs/recipe.csv", ":!nbs/transfer.csv"))
-    found = {}
+    found,at = {},commit()                                 # at the start: the checkout may change while this runs
     for name,config in CANDIDATES.items():
         with tempfile.TemporaryDirectory() as out: found[name],_ = train_folds(folder, splits, replace(config, classes=tuple(folder.classes)), out)
         print(f"{name:60} AUROC {auroc(Predictions.concat(found[name][:OUTER])):.4f}", flush=True)
@@ -66,14 +64,13 @@ def main():
     scores = {name: [inside(name, k) for k in range(OUTER)] for name in found}
     best = [max(scores, key=lambda name: scores[name][k]) for k in range(OUTER)]
     found["chosen"] = [found[name][k] for k,name in enumerate(best)]; scores["chosen"] = [scores[name][k] for k,name in enumerate(best)]
-    folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in outer]).encode()).hexdigest()[:12]
     rows = []
     for name,parts in found.items():
         pred = Predictions.concat(parts[:OUTER]); m = score(pred, np.array([group_of[f] for f in pred.paths]))
-        rows.append(dict(candidate=name, **{k + end: f"{m[k][key]:.6f}" for k in ("accuracy", "auroc") for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))},
-                         inner_auroc=f"{np.mean(scores[name]):.6f}", chosen_in=best.count(name), data=data_hash(folder)[:12], folds=folds, commit=commit, command="python tools/recipe.py FOLDER"))
+        rows.append(dict(candidate=name, **values({k: m[k] for k in ("accuracy", "auroc")}),
+                         inner_auroc=f"{np.mean(scores[name]):.6f}", chosen_in=best.count(name), data=data_hash(folder)[:12], folds=folds_hash(folder, outer), commit=at, command="python tools/recipe.py FOLDER"))
         print(f"{name:60} inner {rows[-1]['inner_auroc']}  outer {rows[-1]['auroc']}  accuracy {rows[-1]['accuracy']}  chosen in {rows[-1]['chosen_in']}", flush=True)
-    with a.out.open("w", encoding="utf-8", newline="") as f: w = csv.DictWriter(f, list(rows[0]), lineterminator="\n"); w.writeheader(); w.writerows(rows)
+    write(a.out, rows)
 
 
 if __name__ == "__main__": main()

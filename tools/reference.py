@@ -7,7 +7,7 @@
 Grouped folds are those of `make_folds` with seed 0 on the groups of `find_groups`; naive ones treat each slice as independent. Intervals are over the groups in both.
 Rows are replaced by set, split and model.
 """
-import argparse, csv, hashlib, json, subprocess, sys, tempfile
+import argparse, json, tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from brain_tumor_nb.parallel import train_folds
 from brain_tumor_nb.probes import PROBES, run_probes
 from brain_tumor_nb.splitting import find_groups, make_folds
 from brain_tumor_nb.training import FEW, Config
+from rows import ROOT, commit, folds_hash, put, values
 
-ROOT = Path(__file__).resolve().parent.parent
 METRICS = ("accuracy", "auroc", "sensitivity", "specificity")
-COLUMNS = ("set", "split", "kind", "model", "slices", "groups", *(f"{m}{end}" for m in METRICS for end in ("", "_low", "_high")), "data", "folds", "commit", "command")
 NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch", lambda n: Config.tutorial(weights="none", keep="last")),
             "frozen": ("frozen EfficientNet-Lite0, logistic regression (--freeze)", lambda n: Config.recommended(trainable=0)),
             "few": ("frozen EfficientNet-Lite0 at three sizes (recommended for few slices)", lambda n: Config.recommended(1)),
@@ -61,23 +60,18 @@ def main():
     a = p.parse_args()
     if a.run and (len(a.model or ()) != 1 or a.model[0] not in NETWORKS or "naive" in (a.split or ())): p.error("--run takes exactly one --model, a network, and grouped folds")
     folder = MRIFolder(a.folder); groups = find_groups(folder); group_of = dict(zip(folder.paths, groups))
-    git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
-    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/results.csv", ":!nbs/recipe.csv", ":!nbs/transfer.csv"))      # the table itself changes as rows come
+    at = commit()
     if a.run: a.split,(words,choose) = ["grouped"],NETWORKS[a.model[0]]
     command = " ".join([*(["btnb train FOLDER" + " --folds 5"*(Config.load(a.run/"config.json").folds == 5) + {"finetuned": " --fine-tune", "frozen": " --freeze"}.get(a.model[0], "") + " --out RUN;"] if a.run else []), "python tools/reference.py", a.name, "FOLDER", *(w for m in a.model or () for w in ("--model", m)), *(w for s in a.split or () for w in ("--split", s)), *["--run RUN"]*bool(a.run)])
     for split in a.split or ("grouped", "naive"):
         splits = make_folds(folder, groups if split == "grouped" else np.arange(len(folder)), 5)
-        folds = hashlib.sha256(json.dumps([[folder.paths[i] for i in s.valid] for s in splits]).encode()).hexdigest()[:12]
         if a.run: pred = from_run(a.run, folder, splits, choose(len(folder))); made = [("network", words + f", one part of {len(pred)} slices"*(len(pred) < len(folder)), pred)]
         else: made = predictions(folder, splits, a.model or ("probes", *NETWORKS))
         for kind,words,pred in made:
             found = score(pred, np.array([group_of[f] for f in pred.paths]))
-            values = {m + end: f"{found[m][key]:.6f}" for m in METRICS for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}
-            row = dict(set=a.name, split=split, kind=kind, model=words, slices=len(folder), groups=len(set(groups.tolist())), **values, data=data_hash(folder)[:12], folds=folds, commit=commit, command=command)
-            rows = list(csv.DictReader(a.out.open(encoding="utf-8", newline=""))) if a.out.exists() else []
-            rows = [r for r in rows if any(r[k] != row[k] for k in ("set", "split", "model"))] + [{k: str(v) for k,v in row.items()}]
-            with a.out.open("w", encoding="utf-8", newline="") as f: w = csv.DictWriter(f, COLUMNS, lineterminator="\n"); w.writeheader(); w.writerows(rows)
-            print(f"{split:8} {words:60} accuracy {values['accuracy']}  AUROC {values['auroc']}", flush=True)
+            row = dict(set=a.name, split=split, kind=kind, model=words, slices=len(folder), groups=len(set(groups.tolist())), **values({m: found[m] for m in METRICS}), data=data_hash(folder)[:12], folds=folds_hash(folder, splits), commit=at, command=command)
+            put(a.out, row, ("set", "split", "model"))
+            print(f"{split:8} {words:60} accuracy {row['accuracy']}  AUROC {row['auroc']}", flush=True)
 
 
 if __name__ == "__main__": main()

@@ -5,7 +5,7 @@
 
 The working point is the threshold at which 95 % of the tumours are found in the run's own predictions of slices that the predicting network did not see. Rows are replaced by model, training and test set.
 """
-import argparse, csv, json, subprocess, tempfile
+import argparse, json, tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +17,14 @@ from brain_tumor_nb.evaluation import Predictions, positive_class, score
 from brain_tumor_nb.splitting import find_groups
 from brain_tumor_nb.training import Config
 from brain_tumor_nb.transfer import at_working_point, merge_classes
+from rows import ROOT, commit, put, values
 
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def name(folder):
     "A set's name; that of a published training part is its parent's."
     p = Path(folder).resolve()
     return p.parent.name if p.name == "Training" else p.name
-
-
-def values(prefix, found):
-    "Columns of some metrics with their intervals."
-    return {f"{prefix}{m}{end}": f"{v[key]:.6f}" for m,v in found.items() for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}
 
 
 def main():
@@ -47,15 +42,11 @@ def main():
     with tempfile.TemporaryDirectory() as out:
         found = evaluate_run(a.run, a.test, out, mapping, a.train, say=print); tested = Predictions.load(Path(out)/"predictions.csv")
     own = score(at_working_point(known, [known]), np.array([group_of[f] for f in known.paths])); own = {m: own[m] for m in ("sensitivity", "specificity")}
-    git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
-    commit = git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "--", ".", ":!nbs/transfer.csv", ":!nbs/results.csv", ":!nbs/recipe.csv"))
     test = MRIFolder(a.test)
     row = dict(train=name(a.train), test=name(a.test), model=f"{config.arch}, {'head alone' if config.trainable == 0 else 'fine-tuned'}, {config.folds} network{'s'*(config.folds > 1)}", tested=len(tested), positive=int((tested.y == positive_class(tested.classes)).sum()), twins=len(test) - len(tested),
-               **values("own_", own), **values("", {m: found[m] for m in ("auroc", "sensitivity", "specificity")}), **values("point_", {m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}),
-               train_data=data_hash(train)[:12], test_data=data_hash(test)[:12], commit=commit, command=f"btnb train TRAIN{f' --folds {config.folds}'*(config.folds > 1)} --out RUN; python tools/transfer.py RUN TRAIN TEST --map {a.map}")
-    rows = list(csv.DictReader(a.out.open(encoding="utf-8", newline=""))) if a.out.exists() else []
-    rows = [r for r in rows if any(r[k] != row[k] for k in ("train", "test", "model"))] + [{k: str(v) for k,v in row.items()}]
-    with a.out.open("w", encoding="utf-8", newline="") as f: w = csv.DictWriter(f, list(row), lineterminator="\n"); w.writeheader(); w.writerows(rows)
+               **values(own, "own_"), **values({m: found[m] for m in ("auroc", "sensitivity", "specificity")}), **values({m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}, "point_"),
+               train_data=data_hash(train)[:12], test_data=data_hash(test)[:12], commit=commit(), command=f"btnb train TRAIN{f' --folds {config.folds}'*(config.folds > 1)} --out RUN; python tools/transfer.py RUN TRAIN TEST --map {a.map}")
+    put(a.out, row, ("train", "test", "model"))
     print(row)
 
 
