@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ def real_data() -> Path:
     folder = REAL/"brain_tumor_dataset"
     if not folder.is_dir(): pytest.skip(f"no real slices at {os.path.relpath(folder, ROOT)}")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path_factory, monkeypatch):
+    "What notebooks and commands leave among the temporary files goes when their test ends: a whole run left gigabytes."
+    tmp_path_factory.getbasetemp()  # pytest's own folder is not to lie in this one
+    with tempfile.TemporaryDirectory(prefix="btnb-", ignore_cleanup_errors=True) as folder:
+        for name in ("TMPDIR", "TEMP", "TMP"): monkeypatch.setenv(name, folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session")
