@@ -29,7 +29,7 @@ from .normalization import Stats, VIEWS, channel_stats, check_normalized, sample
 from .splitting import Split
 
 # %% ../nbs/05_training.ipynb #8e9a7e69
-_CHOICES = dict(fit=("crop", "pad", "squash"), optimizer=("sgd", "adamw"), schedule=("constant", "one-cycle"), keep=("accuracy", "loss", "last"), precision=("fp32", "bf16"))
+_CHOICES = dict(fit=("crop", "pad", "squash", "widen"), optimizer=("sgd", "adamw"), schedule=("constant", "one-cycle"), keep=("accuracy", "loss", "last"), precision=("fp32", "bf16"))
 FEW = 1000                                                                     # slices: between 253, where fine-tuning did no better than frozen features, and 5,708, where it did
 _NEUTRAL = {"valid", "folds", "repeats", "threshold", "seed", "device", "precision", "classes"}     # choices that are not about the network
 
@@ -89,7 +89,7 @@ class Config:
                       lr=2e-3, body_lr=5e-4, weight_decay=.01, schedule="one-cycle", trainable=.4, views=6, keep="last")
         if changes.get("arch", "efficientnet_lite0") != "efficientnet_lite0": recipe["weights"] = "default"
         if slices: recipe["epochs"] = min(10, max(2, round(30_000/slices)))
-        if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0)      # 288, 224, 160 pixels
+        if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0)      # 288, 224, 160 pixels
         if changes.get("weights") == "none": recipe.update(trainable=1, body_lr=None)     # nothing learnt yet that could be frozen
         if changes.get("trainable") == 0: recipe.update(views=2, epochs=1, mixup=0)       # features once, in two views, see `fit_head`
         return cls(**{**recipe, **changes})

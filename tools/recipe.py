@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from brain_tumor_nb import data
 from brain_tumor_nb.data import MRIFolder, data_hash
 from brain_tumor_nb.evaluation import Predictions, all_metrics, score
 from brain_tumor_nb.parallel import train_folds
@@ -21,12 +22,18 @@ from rows import ROOT, commit, folds_hash, values, write
 
 OUTER,INNER = 5,3
 ONE,THREE = Config.recommended(trainable=0),Config.recommended(253)
+WIDER = {"head alone, 288, 224 and 160 pixels, widened by 1.2": 1.2, "head alone, 288, 224 and 160 pixels, widened by 1.3": 1.3}      # in place of `resize_image`'s own factor
 CANDIDATES = {"head alone, 224 pixels": ONE, "head alone, 160 pixels": replace(ONE, size=160), "head alone, 288 pixels": replace(ONE, size=288),
               "head alone, 224 pixels, squashed to a square": replace(ONE, fit="squash"), "head alone, 224 pixels, cropped to a square": replace(ONE, fit="crop"),
+              "head alone, 224 pixels, widened by 1.1": replace(ONE, fit="widen"),
               "head alone, 224 pixels, one view": replace(ONE, views=1), "head alone, 224 pixels, six views": replace(ONE, views=6),
-              "head alone, 288, 224 and 160 pixels": THREE, "head alone, 288, 224 and 160 pixels, squashed to a square": replace(THREE, fit="squash"), "fine-tuned, 224 pixels": Config.recommended()}
+              "head alone, 288, 224 and 160 pixels": replace(THREE, fit="pad"), "head alone, 288, 224 and 160 pixels, squashed to a square": replace(THREE, fit="squash"),
+              "head alone, 288, 224 and 160 pixels, cropped to a square": replace(THREE, fit="crop"),
+              "head alone, 288, 224 and 160 pixels, widened by 1.1": THREE, **dict.fromkeys(WIDER, THREE), "fine-tuned, 224 pixels": Config.recommended()}
 MEANS = {"mean of fine-tuned and head alone at three sizes": ("fine-tuned, 224 pixels", "head alone, 288, 224 and 160 pixels"),
-         "mean of padded and squashed, heads alone at three sizes": ("head alone, 288, 224 and 160 pixels", "head alone, 288, 224 and 160 pixels, squashed to a square")}
+         "mean of fine-tuned and widened head alone at three sizes": ("fine-tuned, 224 pixels", "head alone, 288, 224 and 160 pixels, widened by 1.1"),
+         "mean of padded and squashed, heads alone at three sizes": ("head alone, 288, 224 and 160 pixels", "head alone, 288, 224 and 160 pixels, squashed to a square"),
+         "mean of padded, squashed and cropped, heads alone at three sizes": ("head alone, 288, 224 and 160 pixels", "head alone, 288, 224 and 160 pixels, squashed to a square", "head alone, 288, 224 and 160 pixels, cropped to a square")}
 
 
 def inner_folds(split, targets):
@@ -55,7 +62,9 @@ def main():
     outer = make_folds(folder, groups, OUTER); inner = [inner_folds(s, folder.targets) for s in outer]
     splits = [*outer, *sum(inner, [])]
     found,at = {},commit()                                 # at the start: the checkout may change while this runs
+    own = data._WIDER
     for name,config in CANDIDATES.items():
+        data._WIDER = WIDER.get(name, own)
         with tempfile.TemporaryDirectory() as out: found[name],_ = train_folds(folder, splits, replace(config, classes=tuple(folder.classes)), out)
         print(f"{name:60} AUROC {auroc(Predictions.concat(found[name][:OUTER])):.4f}", flush=True)
     for name,of in MEANS.items():
