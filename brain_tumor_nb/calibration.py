@@ -85,11 +85,14 @@ def fit_temperature(probs:np.ndarray, # float [N,C], of slices the model was not
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(.05), np.log(20)), method="bounded").x))
 
 # %% ../nbs/07_calibration.ipynb #7983a8d7
-def temper_folds(pred:Predictions # pooled over folds; a single fold is returned as it is
-                )->tuple[Predictions,dict]: # with tempered probabilities; temperature of each fold
-    "Each fold at the temperature that fits the other folds."
+def temper_folds(pred:Predictions,       # of one split, or pooled over folds
+                 groups:np.ndarray=None  # int [N], what belongs together; None: a single split is returned as it is
+                )->tuple[Predictions,dict]: # with tempered probabilities; temperature of each fold, or of each part of a single split
+    "Each fold at the temperature that fits the other folds, or each fifth of a single split's groups at that of the others."
     folds,probs,found = np.array(pred.folds),pred.probs.copy(),{}
-    for f in sorted(set(pred.folds)) if len(set(pred.folds)) > 1 else ():
+    if len(set(pred.folds)) == 1 and groups is not None:
+        _,g = np.unique(groups, return_inverse=True); folds = np.random.default_rng(0).permutation(g.max() + 1)[g] % 5
+    for f in np.unique(folds).tolist() if len(np.unique(folds)) > 1 else ():
         mine = folds == f; others = ~np.isin(pred.paths, np.array(pred.paths)[mine])          # repeated folds hold a slice several times
         found[f] = fit_temperature(pred.probs[others], pred.y[others])
         probs[mine] = tempered(pred.probs[mine], found[f])

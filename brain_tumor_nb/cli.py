@@ -30,9 +30,9 @@ from .model import create_model, head
 from .parallel import launch, train_folds
 from .phantom import phantom_folder
 from .probes import PROBES, plot_probes, probe_sentence, probe_table, probes_text, run_probes
-from .splitting import find_groups, make_folds, make_split
+from .splitting import Split, find_groups, make_folds, make_split
 from .training import COLUMNS, Config, FEW, History, frozen_features, join_world, load_model, on_first, pick_device, world
-from .transfer import at_working_point, merge_classes, unseen, working_point
+from .transfer import merge_classes, score_at_working_point, unseen, working_point
 
 # %% ../nbs/12_cli.ipynb #a73beb59
 _FILES = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv", "predictions.csv", "probes.json", "calibration.json", "report.html", "model.safetensors", "checkpoint-*.pt", "figures/*.png", ".*.tmp")
@@ -112,9 +112,9 @@ def save_probes(out:str|Path,     # run folder with `metrics.json`
 def save_calibration(out:str|Path,     # run folder
                      pred:Predictions, # pooled over folds
                      groups            # int [N], group of each row
-                    )->dict: # what is written, see `calibration`; with several folds also the temperature of each and what they change
+                    )->dict: # what is written, see `calibration`; also the temperatures, see `temper_folds`, and what they change
     "Write `calibration.json` and the reliability diagram."
-    found,(better,temperatures) = calibration(pred, groups),temper_folds(pred)
+    found,(better,temperatures) = calibration(pred, groups),temper_folds(pred, groups)
     if temperatures: found.update(temperatures=", ".join(f"{t:.2f}" for t in temperatures.values()), tempered=calibration(better, groups))
     write_file(Path(out)/"calibration.json", json.dumps(found, indent=1)); write_file(Path(out)/"figures/reliability.png", figure_png(plot_reliability(pred)))
     return found
@@ -235,12 +235,13 @@ def working_metrics(run:str|Path, # run folder with `predictions.csv`
                     each:list,    # `Predictions` of another folder by each network of the run
                     mapping:dict, # class names on either side, see `parse_map`
                     groups        # int [N], group of each row
-                   )->tuple[dict,str]: # sensitivity and specificity, see `score`; where the working point lies, in words; both empty where there are not two classes
+                   )->tuple[dict,str]: # sensitivity and specificity, see `score_at_working_point`; where the working point lies, in words; both empty where there are not two classes
     "How a run does on another folder at the working point that its own predictions set."
-    file = Path(run)/"predictions.csv"
-    if len(each[0].classes) != 2 or not file.exists(): return {},""
-    known = merge_classes(Predictions.load(file), mapping); found = score(at_working_point(known, each), groups)
-    return ({f"{k}_at_working_point": found[k] for k in ("sensitivity", "specificity")},
+    file,splits = Path(run)/"predictions.csv",sorted(Path(run).rglob("split.json"))
+    if len(each[0].classes) != 2 or not file.exists() or not splits: return {},""
+    known = merge_classes(Predictions.load(file), mapping); split = Split.load(splits[0]); group_of = dict(zip(split.paths, split.groups))
+    found = score_at_working_point(known, np.array([group_of[p] for p in known.paths]), each, groups)
+    return ({f"{k}_at_working_point": v for k,v in found.items()},
             f" The working point, a probability of {working_point(known):.3f} of one network, is where 95 % of the positive slices are found in the run's own predictions of slices it was not trained on.")
 
 # %% ../nbs/12_cli.ipynb #aa187661

@@ -16,7 +16,7 @@ from brain_tumor_nb.data import MRIFolder, data_hash
 from brain_tumor_nb.evaluation import Predictions, positive_class, score
 from brain_tumor_nb.splitting import find_groups
 from brain_tumor_nb.training import Config
-from brain_tumor_nb.transfer import at_working_point, merge_classes
+from brain_tumor_nb.transfer import merge_classes, score_at_working_point
 from rows import ROOT, commit, put, values
 
 
@@ -41,7 +41,7 @@ def main():
     known = merge_classes(Predictions.load(a.run/"predictions.csv"), mapping); group_of = dict(zip(train.paths, find_groups(train)))
     with tempfile.TemporaryDirectory() as out:
         found = evaluate_run(a.run, a.test, out, mapping, a.train, say=print); tested = Predictions.load(Path(out)/"predictions.csv")
-    own = score(at_working_point(known, [known]), np.array([group_of[f] for f in known.paths])); own = {m: own[m] for m in ("sensitivity", "specificity")}
+    groups = np.array([group_of[f] for f in known.paths]); own = score_at_working_point(known, groups, [known], groups)
     test = MRIFolder(a.test)
     row = dict(train=name(a.train), test=name(a.test), model=f"{config.arch}, {'head alone' if config.trainable == 0 else 'fine-tuned'}, {config.folds} network{'s'*(config.folds > 1)}", tested=len(tested), positive=int((tested.y == positive_class(tested.classes)).sum()), twins=len(test) - len(tested),
                **values(own, "own_"), **values({m: found[m] for m in ("auroc", "sensitivity", "specificity")}), **values({m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}, "point_"),
