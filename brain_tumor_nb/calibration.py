@@ -86,11 +86,11 @@ def fit_temperature(probs:np.ndarray, # float [N,C], of slices the model was not
 
 # %% ../nbs/07_calibration.ipynb #7983a8d7
 def temper_folds(pred:Predictions,       # of one split, or pooled over folds
-                 groups:np.ndarray=None  # int [N], what belongs together; None: a single split is returned as it is
+                 groups:np.ndarray=None  # int [N], what belongs together; a single split is returned as it is without them, or with fewer than 100
                 )->tuple[Predictions,dict]: # with tempered probabilities; temperature of each fold, or of each part of a single split
     "Each fold at the temperature that fits the other folds, or each fifth of a single split's groups at that of the others."
     folds,probs,found = np.array(pred.folds),pred.probs.copy(),{}
-    if len(set(pred.folds)) == 1 and groups is not None:
+    if len(set(pred.folds)) == 1 and groups is not None and len(set(np.asarray(groups).tolist())) >= 100:
         _,g = np.unique(groups, return_inverse=True); folds = np.random.default_rng(0).permutation(g.max() + 1)[g] % 5
     for f in np.unique(folds).tolist() if len(np.unique(folds)) > 1 else ():
         mine = folds == f; others = ~np.isin(pred.paths, np.array(pred.paths)[mine])          # repeated folds hold a slice several times

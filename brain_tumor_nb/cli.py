@@ -25,7 +25,7 @@ from .audit import audit, audit_text, write_audit
 from .data import MRIFolder, PixelStore, data_hash, figure_png, find_data, is_simulated, is_system, list_files, read_image, resize_image, write_file
 from .download import DATASETS, dataset_note, download
 from .calibration import calibration, plot_reliability, temper_folds
-from .evaluation import Predictions, describe_data, predict_pixels, save_results, score, write_report
+from .evaluation import Predictions, describe_data, positive_class, predict_pixels, save_results, score, write_report
 from .model import create_model, head
 from .parallel import launch, train_folds
 from .phantom import phantom_folder
@@ -198,7 +198,11 @@ def predict_images(models:list, # see `load_run`
                   )->np.ndarray: # float [N,C], each row adds up to 1
     "Probability of each class for each picture, averaged over a run's networks."
     config = models[0][1]                                   # size and fit are the same in all folds
-    return predict_each(models, torch.stack([torch.from_numpy(np.array(resize_image(im, config.size, config.fit)))[None] for im in images])).mean(0)
+    return predict_each(models, _stacked(resize_image(im, config.size, config.fit) for im in images)).mean(0)
+
+def _stacked(squares):
+    "Square grey PIL pictures of one size, as uint8 [N,1,S,S]."
+    return torch.stack([torch.from_numpy(np.array(im))[None] for im in squares])
 
 # %% ../nbs/12_cli.ipynb #b1a95778
 def parse_map(text:str # such as "glioma=yes,notumor=no"; empty for none
@@ -235,14 +239,16 @@ def working_metrics(run:str|Path, # run folder with `predictions.csv`
                     each:list,    # `Predictions` of another folder by each network of the run
                     mapping:dict, # class names on either side, see `parse_map`
                     groups        # int [N], group of each row
-                   )->tuple[dict,str]: # sensitivity and specificity, see `score_at_working_point`; where the working point lies, in words; both empty where there are not two classes
+                   )->tuple[dict,str]: # sensitivity and specificity, see `score_at_working_point`; where the working point lies, in words; both empty where there are not two classes, or the run has no predictions
     "How a run does on another folder at the working point that its own predictions set."
-    file,splits = Path(run)/"predictions.csv",sorted(Path(run).rglob("split.json"))
-    if len(each[0].classes) != 2 or not file.exists() or not splits: return {},""
-    known = merge_classes(Predictions.load(file), mapping); split = Split.load(splits[0]); group_of = dict(zip(split.paths, split.groups))
-    found = score_at_working_point(known, np.array([group_of[p] for p in known.paths]), each, groups)
+    file,splits = Path(run)/"predictions.csv",[f for f in (Path(run)/"split.json", Path(run)/"fold_0/split.json") if f.exists()]
+    if len(each[0].classes) != 2 or not file.exists(): return {},""
+    known = merge_classes(Predictions.load(file), mapping); split = Split.load(splits[0]) if splits else None
+    group_of = dict(zip(split.paths, split.groups)) if split else {}; known_groups = np.array([group_of.get(p, p) for p in known.paths])      # without a split, each slice is on its own
+    found = score_at_working_point(known, known_groups, each, groups); few = len(set(known_groups[known.y == positive_class(known.classes)].tolist()))
     return ({f"{k}_at_working_point": v for k,v in found.items()},
-            f" The working point, a probability of {working_point(known):.3f} of one network, is where 95 % of the positive slices are found in the run's own predictions of slices it was not trained on.")
+            f" The working point, a probability of {working_point(known):.3f} of one network, is where 95 % of the positive slices are found in the run's own predictions of slices it was not trained on; the intervals at the working point let it vary with those slices"
+            + (f", and are too narrow, because only {few} groups of them are positive." if few < 40 else "."))
 
 # %% ../nbs/12_cli.ipynb #aa187661
 def evaluate_run(run:str|Path,          # run folder
@@ -368,7 +374,7 @@ def _say(line): _echo(line, err=True)
 @click.option("--recipe", type=click.Choice(["tutorial", "recommended"]), default="recommended", show_default=True, help="Where the settings come from.")
 @click.option("--arch", help="Network: any of torchvision's classifiers, or efficientnet_lite0.")
 @click.option("--weights", help="none, default (torchvision's hub), offline (efficientnet_lite0 from pip), or a file.")
-@click.option("--epochs", type=int, help="Passes over the training part.  [default: 10; recommended: fewer above 3,000 slices]")
+@click.option("--epochs", type=int, help="Passes over the training part.  [default: 10; recommended: fewer above 6,000 slices]")
 @click.option("--size", type=int, help="Side of the slices the network sees, pixels.")
 @click.option("--batch-size", type=int, help="Slices a batch.")
 @click.option("--lr", type=float, help="Largest learning rate.")
@@ -456,7 +462,7 @@ def predict_command(run, images):
         for p,im in block:
             if isinstance(im, Exception): bad += 1; _say(f"btnb: {im}")
         good = [(p,im) for p,im in block if not isinstance(im, Exception)]
-        for (p,_),probs in zip(good, predict_images(models, [im for _,im in good]) if good else []):
+        for (p,_),probs in zip(good, predict_each(models, _stacked(im for _,im in good)).mean(0) if good else []):
             out.writerow([p.as_posix(), classes[probs.argmax()], *(f"{v:.6f}" for v in probs)])
     if bad: raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; the others are in the table")
 

@@ -191,7 +191,7 @@ _WIDER = 1.1                                        # chosen among 1.1, 1.2 and 
 
 def resize_image(im:Image.Image,   # grey, any size
                  size:int,         # side of the result, pixels
-                 fit:str="crop"    # "crop" the middle, "pad" with black, "squash", or "widen" by a tenth and pad
+                 fit:str="crop"    # "crop" the middle, "pad" with black, "squash", or "widen" by a tenth, then pad or cut
                 )->Image.Image: # `size` × `size`, bilinear with antialiasing
     "Make a slice square."
     if fit == "crop":
@@ -212,7 +212,7 @@ def store_file(folder:MRIFolder, # an opened folder
               )->Path: # uint8 pixels [N,1,size,size], then 32 bytes of their SHA-256
     "All slices of a folder, decoded to a file of the cache; one that is there and whole is used again."
     from brain_tumor_nb.phantom import cache_folder
-    path,bytes_ = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{fit}.u8",len(folder)*size*size
+    path,bytes_ = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{fit}{_WIDER if fit == 'widen' else ''}.u8",len(folder)*size*size
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):                                      # another process may be writing it
         if path.exists() and path.stat().st_size == bytes_ + 32:

@@ -62,7 +62,7 @@ def at_working_point(known:Predictions,    # of the training set, by networks th
                      sensitivity:float=.95 # share of the positive slices to be found on the training set
                     )->Predictions: # the mean over the networks, its answers changing at the working point
     "Predictions of a test set at the working point of the training set: each network's odds are scaled first and averaged then, because a mean of networks is never as sure as one of them."
-    moved = [at_point(p, working_point(known, sensitivity)) for p in each]
+    t = working_point(known, sensitivity); moved = [at_point(p, t) for p in each]
     return replace(moved[0], probs=np.mean([p.probs for p in moved], 0))
 
 # %% ../nbs/07_transfer.ipynb #ecd678dc
@@ -74,7 +74,7 @@ def score_at_working_point(known:Predictions,      # of the training set, by net
                            n:int=1000,             # bootstrap resamples
                            seed:int=0              # of the bootstrap
                           )->dict[str,dict]: # "sensitivity" and "specificity", each {"value", "low", "high"}, 0 to 1
-    "What `at_working_point` reaches, with 95 % intervals from a bootstrap over the groups of both sets, in which the threshold is set anew each time."
+    "What `at_working_point` reaches, with 95 % intervals from a bootstrap over the groups of both sets that sets the threshold anew each time; too narrow where fewer than 40 groups at home are positive. At home itself only specificity says something."
     found = score(at_working_point(known, each, sensitivity), groups, n, seed)                        # the values, and intervals where all resamples agree
     home = bootstrap_weights(known_groups, n, seed); there = home if each[0] is known else bootstrap_weights(groups, n, seed + 1)
     c = positive_class(known.classes); rows,usable = np.arange(len(known)),home[:,known.y == c].any(1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from brain_tumor_nb.cli import evaluate_run, parse_map
 from brain_tumor_nb.data import MRIFolder, data_hash
-from brain_tumor_nb.evaluation import Predictions, positive_class, score
+from brain_tumor_nb.evaluation import Predictions, positive_class
 from brain_tumor_nb.splitting import find_groups
 from brain_tumor_nb.training import Config
 from brain_tumor_nb.transfer import merge_classes, score_at_working_point
@@ -41,10 +41,10 @@ def main():
     known = merge_classes(Predictions.load(a.run/"predictions.csv"), mapping); group_of = dict(zip(train.paths, find_groups(train)))
     with tempfile.TemporaryDirectory() as out:
         found = evaluate_run(a.run, a.test, out, mapping, a.train, say=print); tested = Predictions.load(Path(out)/"predictions.csv")
-    groups = np.array([group_of[f] for f in known.paths]); own = score_at_working_point(known, groups, [known], groups)
+    groups = np.array([group_of[f] for f in known.paths]); own = score_at_working_point(known, groups, [known], groups)["specificity"]
     test = MRIFolder(a.test)
     row = dict(train=name(a.train), test=name(a.test), model=f"{config.arch}, {'head alone' if config.trainable == 0 else 'fine-tuned'}, {config.folds} network{'s'*(config.folds > 1)}", tested=len(tested), positive=int((tested.y == positive_class(tested.classes)).sum()), twins=len(test) - len(tested),
-               **values(own, "own_"), **values({m: found[m] for m in ("auroc", "sensitivity", "specificity")}), **values({m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}, "point_"),
+               **values({"specificity": own}, "own_"), **values({m: found[m] for m in ("auroc", "sensitivity", "specificity")}), **values({m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}, "point_"),
                train_data=data_hash(train)[:12], test_data=data_hash(test)[:12], commit=commit(), command=f"btnb train TRAIN{f' --folds {config.folds}'*(config.folds > 1)} --out RUN; python tools/transfer.py RUN TRAIN TEST --map {a.map}")
     put(a.out, row, ("train", "test", "model"))
     print(row)
