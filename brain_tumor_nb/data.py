@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is_system', 'class_folders', 'list_files',
-           'in_threads', 'MRIFolder', 'data_hash', 'write_file', 'resize_image', 'store_file', 'PixelStore',
-           'spawn_seed', 'EpochSampler', 'make_loader', 'new_axes', 'figure_png', 'show_images']
+           'in_threads', 'read_manifest', 'read_mask', 'MRIFolder', 'data_hash', 'write_file', 'resize_image',
+           'store_file', 'PixelStore', 'spawn_seed', 'EpochSampler', 'make_loader', 'new_axes', 'figure_png',
+           'show_images']
 
 # %% ../nbs/01_data.ipynb #d840236d
+import csv
 import hashlib, os, warnings
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -128,6 +130,52 @@ def in_threads(fn,           # called with each item
         for start in range(0, len(items), block): yield from pool.map(fn, items[start:start+block])
 
 # %% ../nbs/01_data.ipynb #a8a826fc
+def read_manifest(root:str|Path # data folder
+                 )->dict|None:  # path of a slice, with /, -> its row: column -> text; None without a `manifest.csv`
+    "What the `manifest.csv` of a data folder says of its slices."
+    path = Path(root)/"manifest.csv"
+    if not path.is_file(): return None
+    with open(path, newline="", encoding="utf-8-sig") as f:
+        reader = csv.DictReader(f, restval="", skipinitialspace=True)
+        try:
+            _check_columns(path, reader.fieldnames or [])
+            rows = {}
+            for row in reader: _add_row(rows, row, f"{path}, line {reader.line_num},")
+            return rows
+        except UnicodeDecodeError: raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8") from None
+        except csv.Error as e: raise ValueError(f"{path} is no table of values separated by commas: {e}") from e
+
+def _check_columns(path, columns):
+    "Stop with one line where the header of a manifest cannot be used."
+    twice = [c for c in columns if columns.count(c) > 1]
+    if twice: raise ValueError(f"{path} has the column {twice[0]} twice: rename one")
+    if "file" not in columns:
+        has = ", ".join(columns) or "none"
+        raise ValueError(f"{path} needs the column file, it has: {has} (commas separate columns)")
+
+def _add_row(rows, row, place):
+    "Put a row of a manifest under its file; `place` begins the line that says what is wrong with it."
+    if any(row.pop(None, [])): raise ValueError(f"{place} has more cells than there are columns")
+    if not any(row.values()): return
+    for column in {"file", "mask"} & row.keys():
+        row[column] = row[column].replace("\\", "/").removeprefix("./")
+    file = row["file"]
+    if not file: raise ValueError(f"{place} names no file: fill in its path, such as yes/1.png")
+    if file in rows: raise ValueError(f"{place} names {file} a second time: remove one of the two rows")
+    rows[file] = row
+
+# %% ../nbs/01_data.ipynb #2f450ed6
+def read_mask(path:str|Path,           # the picture
+              size:tuple[int,int],     # of its slice: width and height, pixels
+              max_pixels:int=50_000_000 # width times height above which a file is refused unread
+             )->np.ndarray:            # bool [H,W], True in the lesion: every pixel that is not black
+    "Read the mask of a slice; `ValueError` names the file and what is wrong with it."
+    mask = read_image(path, max_pixels)
+    if mask.size != size:
+        raise ValueError("{}: {} × {} pixels, and its slice has {} × {}".format(path, *mask.size, *size))
+    return np.asarray(mask) > 0
+
+# %% ../nbs/01_data.ipynb #7cb969d5
 class MRIFolder(ImageFolder):
     "An image folder whose files have all been read once; `bad` lists those left out, as (path, reason)."
     def __init__(self,
@@ -137,8 +185,12 @@ class MRIFolder(ImageFolder):
                  transform=None             # applied to each picture by `folder[i]`
                 ):
         self.strict,self.max_pixels,self.bad = strict,max_pixels,[]
+        self.manifest = read_manifest(root)                # file -> row, None without one
         super().__init__(str(root), transform=transform, loader=self.read)
         self.paths = [Path(f).relative_to(root).as_posix() for f,_ in self.samples]
+        if self.manifest is not None and not self.manifest.keys() & set(self.paths):
+            raise ValueError(f"{Path(root)/'manifest.csv'} names none of the slices: its column file holds "
+                             f"paths relative to that folder, such as {self.paths[0]}")
 
     def read(self, path): return read_image(path, self.max_pixels)
     def find_classes(self, directory): return (names := class_folders(directory)), {c:i for i,c in enumerate(names)}
@@ -162,6 +214,18 @@ class MRIFolder(ImageFolder):
     def map(self, fn):
         "`fn` of every slice, in threads and in order."
         return in_threads(lambda i: fn(self.load(i)), range(len(self)))
+
+    def mask(self,
+             i:int             # index of a slice
+            )->np.ndarray|None: # bool [H,W], as large as the slice, all False without a lesion; None where masks are unknown
+        "The lesion of a slice: the picture that the manifest's column `mask` names, relative to the folder."
+        file = self.paths[i]
+        name = (self.manifest or {}).get(file, {}).get("mask")
+        if name is None: return None
+        size = self.load(i).size
+        if not name: return np.zeros(size[::-1], bool)
+        try: return read_mask(Path(self.root)/name, size, self.max_pixels)
+        except ValueError as e: raise ValueError(f"mask of {file}: {e}") from None
 
     def counts(self): return {c: n for c,n in zip(self.classes, np.bincount(self.targets, minlength=len(self.classes)).tolist())}
     def __repr__(self): return f"MRIFolder of {len(self)} {'SIMULATED ' if is_simulated(self.root) else ''}slices: " + ", ".join(f"{n} {c}" for c,n in self.counts().items()) + f"; {len(self.bad)} files left out"

@@ -441,7 +441,8 @@ def write_subject(subject:Subject,    # whom
         Image.fromarray(plant_shortcut(image, shortcut, np.random.default_rng(subject.seeds+[6,k]))).save(out/name)
         box = mask_box(mask)
         if box: Image.fromarray(mask.astype(np.uint8)*255).save(out/".masks"/name)
-        rows.append([name, subject.label, subject.name, subject.seeds[0], round(level+CENTRE[2]), *(box or ("",)*4), round(volume)])
+        where = f".masks/{name}" if box else ""
+        rows.append([name, subject.label, subject.name, subject.seeds[0], round(level+CENTRE[2]), *(box or ("",)*4), round(volume), where])
     return rows
 
 # %% ../nbs/00_phantom.ipynb #23aec9c0
@@ -453,11 +454,11 @@ The images serve to teach and to test code. They prove nothing clinical, and not
 <class>/<subject>_<slice>.png         the slices, 8-bit greyscale
 .masks/<class>/<subject>_<slice>.png  255 where the tumour is, oedema included; slices without a tumour have none
 manifest.csv                          one row a slice; slice: level in mm, bottom to top; box in pixels, x1 and y1 just outside;
-                                      volume_mm3: of the whole tumour of the subject
+                                      volume_mm3: of the whole tumour of the subject; mask: its file, empty without a tumour
 """
 
 # %% ../nbs/00_phantom.ipynb #b36a1266
-COLUMNS = ("file","class","subject","seed","slice","x0","y0","x1","y1","volume_mm3")
+COLUMNS = ("file","class","subject","seed","slice","x0","y0","x1","y1","volume_mm3","mask")
 
 def write_dataset(out:Path,           # an existing folder
                   classes:tuple,      # names of classes
@@ -502,7 +503,7 @@ def read_manifest(folder:Path|str # made by `make_phantom`
                  )->list:         # a dict a slice, in the manifest's order; numbers are int, an absent box is None
     "The manifest of a simulated dataset."
     with open(Path(folder)/"manifest.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
-    text = ("file","class","subject")
+    text = ("file","class","subject","mask")
     return [{k: v if k in text else int(v) if v else None for k,v in r.items()} for r in rows]
 
 # %% ../nbs/00_phantom.ipynb #219ecf1c
@@ -521,7 +522,7 @@ def cache_folder()->Path: # an existing folder that can be written
     raise RuntimeError(f"neither the cache folder nor {folder} can be written: set BRAIN_TUMOR_CACHE to a folder that can")
 
 # %% ../nbs/00_phantom.ipynb #ba545b23
-VERSION = 2  # of the simulator: raised whenever its pictures change
+VERSION = 3  # of the simulator: raised whenever its pictures or its manifest change
 
 def phantom_folder(classes:tuple=("no","yes"), # as in `make_phantom`
                    subjects:int=24,            # per class
