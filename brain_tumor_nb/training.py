@@ -26,12 +26,12 @@ from tqdm.auto import tqdm
 from .data import MRIFolder, PixelStore, make_loader, spawn_seed, write_file
 from .model import create_model, fill_weights, freeze, head, param_groups, weights_stats, without_norms
 from .normalization import Stats, VIEWS, channel_stats, check_normalized, sample_draws, train_transform, valid_transform, view
-from .splitting import Split
+from .splitting import SPLITS, Split
 
 # %% ../nbs/05_training.ipynb #8e9a7e69
-_CHOICES = dict(fit=("crop", "pad", "squash", "widen"), optimizer=("sgd", "adamw"), schedule=("constant", "one-cycle"), keep=("accuracy", "loss", "last"), precision=("fp32", "bf16"))
+_CHOICES = dict(fit=("crop", "pad", "squash", "widen"), optimizer=("sgd", "adamw"), schedule=("constant", "one-cycle"), keep=("accuracy", "loss", "last"), precision=("fp32", "bf16"), split=SPLITS)
 FEW = 1000                                                                     # slices: between 253, where fine-tuning did no better than frozen features, and 5,708, where it did
-_NEUTRAL = {"valid", "folds", "repeats", "threshold", "seed", "device", "precision", "classes"}     # choices that are not about the network
+_NEUTRAL = {"valid", "folds", "repeats", "split", "seed", "device", "precision", "classes"}     # choices that are not about the network
 
 @dataclass
 class Config:
@@ -59,7 +59,7 @@ class Config:
     valid:float=.2             # share to validate, where folds is 1
     folds:int=1                # 1 for one split, k for k-fold cross-validation
     repeats:int=1              # of the folds, each time divided and trained with another seed
-    threshold:int=6            # bits between near duplicates, see `find_groups`
+    split:str="patients"       # what stays together: "random", "near-duplicates" or "patients", see `find_groups`
     seed:int=0                 # decides the split, the first weights, the order and every random transform
     device:str="auto"          # "auto", "cpu", "cuda", "mps"
     precision:str="fp32"       # of the network's arithmetic: "fp32", or "bf16" where the processor is faster with it
@@ -72,7 +72,7 @@ class Config:
         for name,allowed in _CHOICES.items():
             if getattr(self, name) not in allowed: raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}")
         for name,low,high in (("size", 8, 4096), ("batch_size", 1, math.inf), ("epochs", 1, math.inf), ("lr", 1e-12, 1e3), ("flip", 0, 1), ("degrees", 0, 180),
-                              ("mixup", 0, 100), ("views", 1, 6), ("folds", 1, math.inf), ("repeats", 1, math.inf), ("trainable", 0, 1), ("seed", 0, 2**32-1), ("threshold", 0, 64)):
+                              ("mixup", 0, 100), ("views", 1, 6), ("folds", 1, math.inf), ("repeats", 1, math.inf), ("trainable", 0, 1), ("seed", 0, 2**32-1)):
             if not low <= getattr(self, name) <= high: raise ValueError(f"{name}={getattr(self, name)} is outside {low} to {high}")
         if not self.scales or not all(0 < s <= 1 for s in self.scales): raise ValueError(f"scales={self.scales} are no shares of size, above 0 to 1")
         if self.repeats > 1 and self.folds == 1: raise ValueError(f"repeats={self.repeats} needs folds: a single split is not repeated, use --folds 5")

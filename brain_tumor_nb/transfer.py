@@ -10,20 +10,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from .audit import between
 from .data import MRIFolder
+from .duplicates import near_pairs, thumbnails
 from .evaluation import Predictions, bootstrap_weights, positive_class, score
 from .splitting import find_groups
 
 # %% ../nbs/07_transfer.ipynb #72c76870
 def unseen(train:MRIFolder, # what a model was trained on
            test:MRIFolder,  # what it is to be tested on
-           threshold:int=6  # largest number of differing bits between near twins, 0 to 64
-          )->np.ndarray: # bool [N], one a slice of `test`
-    "Which slices have no near twin in training, and belong to no group of one that has; `ValueError` if none is left."
-    twins,groups = {r["file"] for r in between(train, test, threshold)["rows"]},find_groups(test, threshold)
-    new = ~np.isin(groups, groups[[p in twins for p in test.paths]])
-    if not new.any(): raise ValueError(f"every slice of {test.root} has a near twin in {train.root}: nothing is left to test on")
+           by:str="patients"# what belongs together in `test`, see `find_groups`
+          )->np.ndarray: # bool [N], one per slice of `test`
+    "Which slices have no near-duplicate in training, and belong to no group of one that has; `ValueError` if none is left."
+    known = near_pairs(thumbnails(test), thumbnails(train)).pairs[:,0]
+    groups = find_groups(test, by)
+    new = ~np.isin(groups, groups[known])
+    if not new.any(): raise ValueError(f"every slice of {test.root} has a near-duplicate in {train.root}: nothing is left to test on")
     return new
 
 # %% ../nbs/07_transfer.ipynb #dbc5b0e9
