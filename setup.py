@@ -17,7 +17,7 @@ setup(
     author=cfg["author"], author_email=cfg["author_email"] or None, license=licenses[cfg["license"]],
     url=cfg["git_url"], project_urls={"Documentation": cfg["doc_host"] + cfg["doc_baseurl"]},
     long_description=(here/"README.md").read_text(encoding="utf-8"), long_description_content_type="text/markdown",
-    packages=find_packages(include=[cfg["lib_path"] + "*"]), package_data={cfg["lib_path"]: ["known/*.csv", "known/*.npz"]},
+    packages=find_packages(include=[cfg["lib_path"] + "*"]), package_data=PACKAGE_DATA,
     include_package_data=False, zip_safe=False,
     python_requires=">=" + cfg["min_python"], install_requires=cfg["requirements"].split(), extras_require=extras,
     entry_points={"console_scripts": cfg["console_scripts"].split()},

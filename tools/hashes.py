@@ -1,14 +1,37 @@
-"""Make a dataset's committed list, brain_tumor_nb/known/NAME.csv (file,sha256), from a copy of the set.
+"""Make a data set's committed list, brain_tumor_nb/known/NAME.csv, from a copy of the set.
 
-    python tools/hashes.py brain_tumor_dataset FOLDER             names and hashes of the published files
+    python tools/hashes.py brain_tumor_dataset FOLDER             file,sha256 of the published files
     python tools/hashes.py brain_mri_4class FOLDER --names-only   names alone: FOLDER holds resized copies
+    python tools/hashes.py cheng FOLDER                           file,subject,patient_id,plane,phash
 
-A hash belongs in the list only where FOLDER holds the files as published, byte for byte.
+A hash of bytes belongs in the list only where FOLDER holds the files as published, byte for byte. Of
+cheng, FOLDER holds PNG made from the published files, of any size, and a manifest.csv that names
+patients and planes: the list holds what that says, and perceptual hashes, which sizes hardly change.
 """
 import argparse
 from pathlib import Path
 
-from brain_tumor_nb.cli import DATASETS, hash_files, list_files
+from imagehash import phash
+
+from brain_tumor_nb.data import MRIFolder
+from brain_tumor_nb.download import DATASETS, dataset_files, hash_files, write_table
+
+KNOWN = Path(__file__).resolve().parent.parent/"brain_tumor_nb"/"known"
+COLUMNS = ("file", "subject", "patient_id", "plane")    # of cheng's manifest
+
+
+def by_bytes(dataset, folder, names_only):
+    "Rows of a list of hashes of bytes."
+    names = dataset_files(dataset, folder)
+    hashes = dict.fromkeys(names, "") if names_only else hash_files(folder, names)
+    return [{"file": name, "sha256": hashes[name]} for name in names]
+
+
+def by_picture(folder):
+    "Rows of a list of patients, planes and perceptual hashes, in the order of the manifest."
+    slices = MRIFolder(folder, strict=True)
+    hashes = dict(zip(slices.paths, map(str, slices.map(phash))))
+    return [{**{c: row[c] for c in COLUMNS}, "phash": hashes[file]} for file, row in slices.manifest.items()]
 
 
 def main():
@@ -18,14 +41,13 @@ def main():
     p.add_argument("--names-only", action="store_true", help="leave the hashes out")
     p.add_argument("--out", type=Path, help="the list to write; default: in the package")
     a = p.parse_args()
-    names = list_files(a.folder, DATASETS[a.name].folders)
-    if not names: p.error(f"{a.folder} holds no files in {', '.join(DATASETS[a.name].folders)}")
-    if any("," in n or '"' in n or "\n" in n for n in names): p.error("a file name would need quoting in the list")
-    hashes = dict.fromkeys(names, "") if a.names_only else hash_files(a.folder, names)
-    out = a.out or Path(__file__).resolve().parent.parent/"brain_tumor_nb"/"known"/f"{a.name}.csv"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text("file,sha256\n" + "".join(f"{n},{hashes[n]}\n" for n in names), encoding="utf-8", newline="\n")
-    print(f"{out.name}: {len(names)} files, {sum(map(bool, hashes.values()))} hashes")
+    dataset, out = DATASETS[a.name], a.out or KNOWN/f"{a.name}.csv"
+    rows = by_picture(a.folder) if dataset.convert else by_bytes(dataset, a.folder, a.names_only)
+    if not rows:
+        p.error(f"{a.folder} holds no files in {', '.join(dataset.folders)}")
+    write_table(out, rows)
+    print(f"{out.name}: {len(rows)} files, {sum(bool(list(r.values())[-1]) for r in rows)} hashes")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()
