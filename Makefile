@@ -1,5 +1,5 @@
 # One command each, on a machine that has python3 with its venv module, git and make:
-#   make demo    train and evaluate on simulated data, no network but for the installation; prints the report's path
+#   make demo    train and evaluate on the sample of real slices, no network but for the installation; shows the report
 #   make lab     JupyterLab on the notebooks
 #   make test    every check
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
