@@ -6,8 +6,10 @@
 #   make docs    the documentation site in _docs (needs Quarto)
 #   make readme  README.md from nbs/index.ipynb
 #   make clean   remove what can be made again, but for .venv and runs
+# CONSTRAINTS=constraints.txt installs the very versions that the published rows were measured by (Python 3.11, Linux).
 PYTHON  ?= python3
 WORKERS ?= 2
+CONSTRAINTS ?=
 bin     := .venv/bin
 
 .PHONY: demo lab test bench docs readme clean
@@ -46,7 +48,7 @@ clean:
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { echo "$(PYTHON) lacks its venv module: apt install python3-venv, then again"; exit 1; }
 	@test -e .venv/ok || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/ok
-	$(bin)/python -m pip install --disable-pip-version-check -e ".[$(extras)]"
+	$(bin)/python -m pip install --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e ".[$(extras)]"
 	@touch .venv/ok $@
 
 .venv-bench/ok: settings.ini setup.py pyproject.toml

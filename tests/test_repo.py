@@ -14,6 +14,8 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -168,6 +170,34 @@ def test_one_source_of_metadata():
     assert f'__version__ = "{cfg["version"]}"' in (LIB/"__init__.py").read_text(encoding="utf-8")
     table = (ROOT/"pyproject.toml").read_text(encoding="utf-8")
     for key in ("title", "lib_path", "nbs_path", "doc_path", "branch", "tst_flags"): assert f'\n{key} = "{cfg[key]}"\n' in table, key
+
+
+def requirements(keys):
+    return [Requirement(words) for key in keys for words in cfg[f"{key}requirements"].split()]
+
+
+def test_constraints_fit_the_requirements():
+    "constraints.txt pins each requirement, within its bounds, but for those of the benchmarks."
+    lines = (ROOT/"constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    pinned = {canonicalize_name(name): version for name, version in pins.items()}
+    for needed in requirements(["", "labs_", "offline_", "data_", "dev_"]):
+        name = canonicalize_name(needed.name)
+        if name != "setuptools":  # pip freeze leaves it out
+            assert name in pinned, f"{name}: pip freeze --exclude-editable > constraints.txt"
+            assert pinned[name] in needed.specifier, f"{needed}, but {pinned[name]} is pinned"
+
+
+def test_lower_bounds(run):
+    "Each lower bound is pinned; what has none stays; a slip is one line."
+    lines = run("python", ROOT/"tools"/"lower_bounds.py", "requirements").split()
+    assert len(lines) == len(cfg["requirements"].split()) and all("==" in line for line in lines)
+    for bound, needed in zip(map(Requirement, lines), requirements([""])):
+        assert str(bound.specifier).removeprefix("==") in needed.specifier
+    tools = run("python", ROOT/"tools"/"lower_bounds.py", "dev_requirements").split()
+    assert "ghapi<2" in tools and "fastcore==1.12.3" in tools
+    slip = run("python", ROOT/"tools"/"lower_bounds.py", "nothing", rc=1)
+    assert slip.startswith("no key nothing") and len(slip.splitlines()) == 1
 
 
 def test_address_stands_in_settings_alone():
