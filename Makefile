@@ -1,13 +1,15 @@
 # One command each, on a machine that has python3 with its venv module, git and make:
-#   make demo    train and evaluate on simulated data, no network but for the installation; prints the report's path
+#   make demo    train and evaluate on the sample of real slices, no network but for the installation; shows the report
 #   make lab     JupyterLab on the notebooks
 #   make test    every check
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
 #   make docs    the documentation site in _docs (needs Quarto)
 #   make readme  README.md from nbs/index.ipynb
 #   make clean   remove what can be made again, but for .venv and runs
+# CONSTRAINTS=constraints.txt installs the very versions that the published rows were measured by (Python 3.11, Linux).
 PYTHON  ?= python3
 WORKERS ?= 2
+CONSTRAINTS ?=
 bin     := .venv/bin
 
 .PHONY: demo lab test bench docs readme clean
@@ -46,7 +48,7 @@ clean:
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { echo "$(PYTHON) lacks its venv module: apt install python3-venv, then again"; exit 1; }
 	@test -e .venv/ok || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/ok
-	$(bin)/python -m pip install --disable-pip-version-check -e ".[$(extras)]"
+	$(bin)/python -m pip install --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e ".[$(extras)]"
 	@touch .venv/ok $@
 
 .venv-bench/ok: settings.ini setup.py pyproject.toml

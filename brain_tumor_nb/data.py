@@ -26,16 +26,24 @@ from torchvision.datasets.folder import has_file_allowed_extension, IMG_EXTENSIO
 from torchvision.transforms.v2 import functional as tvf
 
 # %% ../nbs/01_data.ipynb #ae6d17cc
-def find_data(data:str|Path|None=None # folder with one sub-folder a class; "phantom" for the simulated set; None to ask the environment
-             )->Path: # the folder
-    "The data folder: `data`, else `$BRAIN_TUMOR_DATA`, else the simulated phantom."
+from importlib.resources import files as resource_files
+
+# %% ../nbs/01_data.ipynb #c93231fe
+def find_data(data:str|Path|None=None # a folder, "phantom" or "sample"; None: ask the environment
+             )->Path: # folder with one sub-folder per class
+    "The data folder: `data`, else `$BRAIN_TUMOR_DATA`, else the simulated phantom; `sample`: real."
     from brain_tumor_nb.phantom import phantom_folder       # here, because what draws heads takes a while to load
     source = "folder" if data else "BRAIN_TUMOR_DATA"
     data = data or os.environ.get("BRAIN_TUMOR_DATA") or "phantom"
     if str(data) == "phantom": return phantom_folder()
+    if str(data) == "sample":
+        return Path(str(resource_files("brain_tumor_nb")/"sample"))
     path = Path(data).expanduser()
-    if not path.exists(): raise FileNotFoundError(f"{source} {path} does not exist: give a folder with one sub-folder a class, or phantom")
-    if not path.is_dir(): raise NotADirectoryError(f"{source} {path} is a file: give a folder with one sub-folder a class, or phantom")
+    way_out = "give a folder with one sub-folder per class, or sample or phantom"
+    if not path.exists():
+        raise FileNotFoundError(f"{source} {path} does not exist: {way_out}")
+    if not path.is_dir():
+        raise NotADirectoryError(f"{source} {path} is a file: {way_out}")
     return path
 
 # %% ../nbs/01_data.ipynb #a6bd9853

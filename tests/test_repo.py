@@ -1,6 +1,7 @@
 "What must hold of the checkout as a whole, whatever the notebooks say."
 import ast
 import base64
+import csv
 import hashlib
 import importlib.util
 import json
@@ -8,10 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NBS, LIB = ROOT/"nbs", ROOT/"brain_tumor_nb"
@@ -167,6 +172,34 @@ def test_one_source_of_metadata():
     for key in ("title", "lib_path", "nbs_path", "doc_path", "branch", "tst_flags"): assert f'\n{key} = "{cfg[key]}"\n' in table, key
 
 
+def requirements(keys):
+    return [Requirement(words) for key in keys for words in cfg[f"{key}requirements"].split()]
+
+
+def test_constraints_fit_the_requirements():
+    "constraints.txt pins each requirement, within its bounds, but for those of the benchmarks."
+    lines = (ROOT/"constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    pinned = {canonicalize_name(name): version for name, version in pins.items()}
+    for needed in requirements(["", "labs_", "offline_", "data_", "dev_"]):
+        name = canonicalize_name(needed.name)
+        if name != "setuptools":  # pip freeze leaves it out
+            assert name in pinned, f"{name}: pip freeze --exclude-editable > constraints.txt"
+            assert pinned[name] in needed.specifier, f"{needed}, but {pinned[name]} is pinned"
+
+
+def test_lower_bounds(run):
+    "Each lower bound is pinned; what has none stays; a slip is one line."
+    lines = run("python", ROOT/"tools"/"lower_bounds.py", "requirements").split()
+    assert len(lines) == len(cfg["requirements"].split()) and all("==" in line for line in lines)
+    for bound, needed in zip(map(Requirement, lines), requirements([""])):
+        assert str(bound.specifier).removeprefix("==") in needed.specifier
+    tools = run("python", ROOT/"tools"/"lower_bounds.py", "dev_requirements").split()
+    assert "ghapi<2" in tools and "fastcore==1.12.3" in tools
+    slip = run("python", ROOT/"tools"/"lower_bounds.py", "nothing", rc=1)
+    assert slip.startswith("no key nothing") and len(slip.splitlines()) == 1
+
+
 def test_address_stands_in_settings_alone():
     "The public address is one line to change: no other file holds it."
     address = re.compile("|".join(re.escape(cfg[key].removeprefix("https://")) for key in ("git_url", "doc_host")))
@@ -174,15 +207,117 @@ def test_address_stands_in_settings_alone():
     assert holding == []
 
 
-def test_no_real_slice_is_committed():
-    "Not as a file, not as a notebook's picture."
+def pictures(path):
+    "The pictures that a committed file holds: itself, a notebook's outputs and attachments, data URIs."
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return [data]
+    found = [data] if path.suffix == ".svg" else []
+    if path.suffix == ".ipynb":
+        for cell in load(path)["cells"]:
+            bundles = [output.get("data", {}) for output in cell.get("outputs", [])]
+            for bundle in [*bundles, *cell.get("attachments", {}).values()]:
+                found += [as_bytes(bundle[kind]) for kind in bundle if kind.startswith("image/")]
+    return found + [base64.b64decode(uri + "==") for uri in re.findall(DATA_URI, text)]
+
+
+DATA_URI = r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/]{40,})"
+
+
+def as_bytes(stored):
+    "A picture as a notebook stores it: base64, or text for SVG."
+    text = "".join(stored)
+    return text.encode() if text.lstrip().startswith("<") else base64.b64decode(text)
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_picture_is_listed():
+    "Whatever is not text or holds a picture stands on a list, with its source and licence."
+    sample = {f"brain_tumor_nb/sample/{row[key]}" for row in rows(LIB/"sample"/"manifest.csv")
+              for key in ("file", "mask")}
+    listed = {row["file"]: row for row in rows(ROOT/"tests"/"pictures.csv")}
+    held = {path.relative_to(ROOT).as_posix() for path in committed() if pictures(path)}
+    unlisted, absent = sorted(held - sample - set(listed)), sorted((sample | set(listed)) - held)
+    assert unlisted == [], "neither in tests/pictures.csv nor in the sample's manifest"
+    assert absent == [], "listed, but without a picture"
+    for name, row in listed.items():
+        assert set(row["shows"].split()) <= {"simulated", "sample", "measurements"}, name
+        assert row["shows"] and row["source"] and row["licence"], name
+        assert "CC BY 4.0" in row["licence"] or "sample" not in row["shows"].split(), name
+
+
+@by_name
+def test_real_slices_leave_no_picture(path):
+    "Cells that run on real slices or a download store no picture: nobody could say what it shows."
+    for cell in code_cells(path):
+        if re.search(r"^#\| (real|download)$", source(cell), re.M):
+            stored = [kind for output in cell["outputs"] for kind in output.get("data", {})]
+            assert not any(kind.startswith("image/") for kind in stored), source(cell)
+
+
+def test_no_unlicensed_slice_is_committed():
+    "No file beside the checkout is in it, not as a file and not as a notebook's picture."
     sums = ROOT.parent/"shared"/"data"/"SHA256SUMS"
-    if not sums.is_file(): pytest.skip("no list of the real slices' checksums beside the checkout")
-    real = {line.split()[0] for line in sums.read_text(encoding="utf-8").splitlines() if line.strip()}
-    pictures = [base64.b64decode("".join(output["data"]["image/png"])) for path in NOTEBOOKS for cell in code_cells(path)
-                for output in cell["outputs"] if "image/png" in output.get("data", {})]
-    held = {hashlib.sha256(data).hexdigest() for data in [path.read_bytes() for path in committed()] + pictures}
-    assert len(real) > 253 and not real & held
+    if not sums.is_file():
+        pytest.skip("no list of the real slices' checksums beside the checkout")
+    lines = [line.split(maxsplit=1) for line in sums.read_text(encoding="utf-8").splitlines()]
+    real = {line[0] for line in lines if line and not line[1].endswith(".csv")}
+    copied = [path.name for path in committed() for data in pictures(path)
+              if hashlib.sha256(data).hexdigest() in real]
+    assert len(real) > 253 and copied == []
+
+
+@pytest.fixture(scope="module")
+def sample():
+    "The rows of the sample's manifest."
+    return rows(LIB/"sample"/"manifest.csv")
+
+
+@pytest.mark.parametrize("name", ["glioma", "meningioma", "pituitary"])
+def test_sample_is_balanced(sample, name):
+    "80 slices of 55 subjects per class, one or two of each, the planes in equal shares."
+    mine = [row for row in sample if row["file"].startswith(f"{name}/")]
+    assert Counter(Counter(row["subject"] for row in mine).values()) == {1: 30, 2: 25}
+    assert sorted(Counter(row["plane"] for row in mine).values()) == [26, 27, 27]
+    others = {row["subject"] for row in sample} - {row["subject"] for row in mine}
+    assert len(others) == 110, "a subject stands in two classes"
+
+
+def test_sample_is_whole(sample):
+    "Grey slices of 192 pixels, each with a mask of its size that marks something; 5 MB in all."
+    folder = LIB/"sample"
+    for row in sample:
+        with Image.open(folder/row["file"]) as slice_, Image.open(folder/row["mask"]) as mask:
+            assert (slice_.mode, slice_.size, mask.mode, mask.size) == ("L", (192,)*2, "1", (192,)*2)
+            assert mask.getbbox(), row["mask"]
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= 5e6
+    words = (folder/"README.txt").read_text(encoding="utf-8")
+    for word in ("CC BY 4.0", "Jun Cheng", "e0140381", "changed", "Not a medical device"):
+        assert word in words
+    assert "Attribution 4.0 International" in (folder/"LICENSE").read_text(encoding="utf-8")
+
+
+def test_sample_is_made_by_its_tool(run, tmp_path):
+    "The tool makes the same choice and the same pixels again."
+    source = ROOT.parent/"shared"/"data"/"cheng"
+    if not source.is_dir():
+        pytest.skip("Jun Cheng's set is not beside the checkout")
+    run("python", ROOT/"tools"/"sample.py", source, "--out", tmp_path)
+    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert len(made) == 482
+    for name in made:
+        here, there = LIB/"sample"/name, tmp_path/name
+        if name.suffix == ".png":
+            with Image.open(here) as one, Image.open(there) as other:
+                assert one.tobytes() == other.tobytes(), name
+        else:
+            assert here.read_text(encoding="utf-8") == there.read_text(encoding="utf-8"), name
 
 
 def test_readme_is_made_from_index():

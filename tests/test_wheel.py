@@ -29,8 +29,14 @@ cfg = config["DEFAULT"]
 def wheel(tmp_path_factory, run):
     "The wheel, made from the source distribution, made from a copy of the checkout."
     folder = tmp_path_factory.mktemp("build")
-    left_out = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "runs", "_docs", "_proc", "_modidx.py")
-    shutil.copytree(ROOT, folder/"source", ignore=left_out)
+    left_out = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist", "runs", "_docs",
+                                      "_proc", "_modidx.py", ".ipynb_checkpoints")
+    hidden = shutil.ignore_patterns(".*")  # at the top only: the sample's masks are hidden too
+
+    def ignored(where, names):
+        return left_out(where, names) | (hidden(where, names) if where == str(ROOT) else set())
+
+    shutil.copytree(ROOT, folder/"source", ignore=ignored)
     run("python", "-m", "build", "--no-isolation", "--outdir", folder/"dist", folder/"source")
     return next((folder/"dist").glob("*.whl"))
 
@@ -61,6 +67,30 @@ def test_wheel_holds_the_library(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     files = {path.relative_to(ROOT).as_posix() for path in LIB.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert held == files - {"brain_tumor_nb/_modidx.py"}
+
+
+def test_wheel_is_small(wheel):
+    "The sample is most of it: 4.2 MB of slices and masks, and everything else 0.5 MB."
+    assert 4e6 < wheel.stat().st_size < 5.5e6
+    held = [info for info in zipfile.ZipFile(wheel).infolist() if "/sample/" in info.filename]
+    assert sum(info.file_size for info in held) <= 5e6
+
+
+def test_sample_is_found(installed, tmp_path):
+    "The installed wheel's own sample: every slice readable, every mask where the manifest says."
+    code = """
+import csv
+from brain_tumor_nb.data import MRIFolder, find_data
+folder = find_data("sample")
+print(MRIFolder(folder))
+rows = list(csv.DictReader((folder/"manifest.csv").open(encoding="utf-8")))
+masks = sum((folder/row["mask"]).is_file() for row in rows)
+print(folder, masks, len({row["subject"] for row in rows}))
+"""
+    slices, found = elsewhere(installed/"python", "-c", code, cwd=tmp_path).splitlines()
+    assert slices.startswith("MRIFolder of 240 slices: 80 glioma, 80 meningioma, 80 pituitary; 0")
+    where, masks, subjects = found.rsplit(maxsplit=2)
+    assert Path(where).is_relative_to(installed.parent) and (masks, subjects) == ("240", "165")
 
 
 def test_every_module_imports(installed, tmp_path):
