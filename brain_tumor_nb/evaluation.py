@@ -303,7 +303,7 @@ def save_results(run:str|Path,      # run folder
 
 # %% ../nbs/06_evaluation.ipynb #9b09ae2a
 def selection_note(run:str|Path # folder of a run
-                  )->str: # one sentence; empty where nothing was chosen on the slices that are scored
+                  )->str: # one sentence; empty where nothing was chosen on these slices
     "Whether the epoch was chosen on the slices that the score is of."
     run = Path(run)
     if not (run/"config.json").exists() or not (run/"history.csv").exists():
@@ -311,7 +311,8 @@ def selection_note(run:str|Path # folder of a run
     config = json.loads((run/"config.json").read_text(encoding="utf-8"))
     if config["keep"] == "last" or config["epochs"] == 1 or config["trainable"] == 0:
         return ""
-    return f"The epoch was chosen by validation {config['keep']}, so these figures are a little too good."
+    return (f"The epoch was chosen by validation {config['keep']}, "
+            "so these figures are a little too good.")
 
 # %% ../nbs/06_evaluation.ipynb #ec644942
 _REPORT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title><meta name="viewport" content="width=device-width">
