@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['clear_run', 'check_run', 'lock_run', 'mean_history', 'begin_run', 'save_probes', 'save_calibration', 'finish_run',
            'train_run', 'load_run', 'predict_each', 'predict_images', 'parse_map', 'trained_hash', 'twins_left_out',
-           'working_metrics', 'evaluate_run', 'check_predictions', 'score_predictions', 'matmul_speed', 'doctor',
-           'summary', 'beside', 'cli', 'train_command', 'demo_settings', 'show_page', 'demo_command',
-           'evaluate_command', 'read_ahead', 'predict_command', 'audit_command', 'doctor_command', 'download_command',
-           'main']
+           'working_metrics', 'evaluate_run', 'check_paths', 'check_values', 'check_predictions', 'below_chance',
+           'score_predictions', 'matmul_speed', 'doctor', 'summary', 'beside', 'result_text', 'cli', 'train_command',
+           'demo_settings', 'show_page', 'demo_command', 'evaluate_command', 'read_ahead', 'predict_command',
+           'audit_command', 'doctor_command', 'download_command', 'main']
 
 # %% ../nbs/12_cli.ipynb #26f33d60
 import contextlib, csv, importlib.metadata, json, os, platform, shutil, sys, time, warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -24,14 +25,17 @@ from filelock import FileLock, Timeout
 
 from .audit import audit, audit_text, write_audit
 from .data import MRIFolder, PixelStore, data_hash, figure_png, find_data, is_simulated, is_system, list_files, read_image, resize_image, write_file
+from .duplicates import ALIKE
 from .download import DATASETS, dataset_note, download
 from .calibration import calibration, plot_reliability, temper_folds
 from .evaluation import Predictions, describe_data, positive_class, predict_pixels, save_results, score, write_report
+from .evaluation import selection_note
 from .model import create_model, head
 from .parallel import launch, train_folds
 from .phantom import phantom_folder
 from .probes import PROBES, plot_probes, probe_sentence, probe_table, probes_text, run_probes
-from .splitting import Split, find_groups, make_folds, make_split
+from .probes import LIMIT, near_duplicates, nearest_training, probe_features
+from .splitting import SPLITS, Split, describe_subjects, find_groups, make_folds, make_split, refuse_withdrawn
 from .training import COLUMNS, Config, FEW, History, frozen_features, join_world, load_model, on_first, pick_device, world
 from .transfer import merge_classes, score_at_working_point, unseen, working_point
 
@@ -98,15 +102,22 @@ def begin_run(out:Path,         # run folder, locked
 # %% ../nbs/12_cli.ipynb #af88f1c2
 def save_probes(out:str|Path,     # run folder with `metrics.json`
                 folder:MRIFolder, # that was split
-                splits:list       # a `Split` a fold
-               )->dict: # what is written: a sentence, and for each probe its words, accuracy and AUROC
+                splits:list       # a `Split` per fold
+               )->dict: # a sentence; what `near_duplicates` found; words and scores per probe
     "Write `probes.json` and its figure: what models reach in the same folds that never look at the tumour."
-    preds,group_of = run_probes(folder, splits),dict(zip(folder.paths, splits[0].groups))
-    table = probe_table(preds, np.array([group_of[p] for p in next(iter(preds.values())).paths])) if preds else {}
-    metrics = json.loads((Path(out)/"metrics.json").read_text(encoding="utf-8"))
-    found = dict(sentence=probe_sentence(table, metrics), probes={n: dict(words=PROBES[n].words, **t) for n,t in table.items()})
-    write_file(Path(out)/"probes.json", json.dumps(found, indent=1))
-    if table: write_file(Path(out)/"figures/probes.png", figure_png(plot_probes(table, simulated=is_simulated(folder.root))))
+    run,table,near = Path(out),{},None
+    if len(folder) <= LIMIT:
+        features = probe_features(folder)
+        near = near_duplicates(nearest_training(features, splits), folder.paths)
+        preds = run_probes(folder, splits, features=features)
+        group_of = dict(zip(folder.paths, splits[0].groups))
+        table = probe_table(preds, np.array([group_of[p] for p in preds["hog"].paths]))
+        axes = plot_probes(table, simulated=is_simulated(folder.root))
+        write_file(run/"figures/probes.png", figure_png(axes))
+    metrics = json.loads((run/"metrics.json").read_text(encoding="utf-8"))
+    probes = {n: dict(words=PROBES[n].words, **t) for n,t in table.items()}
+    found = dict(sentence=probe_sentence(table, metrics, near), near_duplicates=near, probes=probes)
+    write_file(run/"probes.json", json.dumps(found, indent=1))
     return found
 
 # %% ../nbs/12_cli.ipynb #20aa36aa
@@ -132,7 +143,8 @@ def finish_run(out:Path,           # run folder
     groups = splits[0].groups; pred,group_of,k = Predictions.concat(parts),dict(zip(folder.paths, groups)),len(parts)
     rows = np.array([group_of[p] for p in pred.paths])
     if k > 1: mean_history(histories).save(out/"history.csv")
-    how = f"Each slice was predicted by a network that saw neither it nor its group in training ({f'{k} folds, pooled' if k > 1 else 'one split'}{', each slice several times' if len(pred) > len(folder) else ''})."
+    by = Config.load(out/"config.json").split
+    how = f"Each slice was predicted by a network that saw neither it nor its group in training ({f'{k} folds, pooled' if k > 1 else 'one split'}, split by {by}{', each slice several times' if len(pred) > len(folder) else ''})."
     metrics = save_results(out, pred, rows, histories, folder, describe_data(folder, groups, how)); save_calibration(out, pred, rows)
     if probes: save_probes(out, folder, splits)
     write_report(out)
@@ -167,9 +179,10 @@ def train_run(data:str|Path|None,      # folder with one sub-folder a class, "ph
             if on_first(claim):
                 say(f"{out} holds this very run already, finished: nothing to do (--overwrite trains it again)")
                 return json.loads((out/"metrics.json").read_text(encoding="utf-8"))
-            groups,k = find_groups(folder, config.threshold),config.folds
+            say(describe_subjects(folder))
+            groups,k = find_groups(folder, config.split),config.folds
             splits = [s for r in range(config.repeats) for s in make_folds(folder, groups, k, config.seed+r)] if k > 1 else [make_split(folder, groups, config.valid, config.seed)]
-            say(f"{groups.max()+1} groups, {k} folds{f', {config.repeats} times' if config.repeats > 1 else ''}" if k > 1 else f"{groups.max()+1} groups, {len(splits[0].train)} slices to train, {len(splits[0].valid)} to validate")
+            say(f"split by {config.split}: {groups.max()+1} groups, {k} folds{f', {config.repeats} times' if config.repeats > 1 else ''}" if k > 1 else f"split by {config.split}: {groups.max()+1} groups, {len(splits[0].train)} slices to train, {len(splits[0].valid)} to validate")
             if first: begin_run(out, config, overwrite)
             parts,histories = train_folds(folder, splits, config, out, resume, jobs, progress, say)
             if probes: say("asking models that never look at the tumour, in the same folds (--no-probes leaves them out)")
@@ -224,14 +237,14 @@ def trained_hash(run:str|Path # run folder
 def twins_left_out(run:str|Path,          # run folder
                    folder:MRIFolder,      # what it is to be tested on
                    against:str|Path|None, # the folder it was trained on; None: nothing is left out
-                   threshold:int,         # bits between near duplicates, see `find_groups`
+                   by:str,                # what belongs together in `folder`, see `find_groups`
                    say                    # called with a line of news
                   )->tuple[np.ndarray,str]: # bool [N], the slices that may test it; the same in words
-    "Slices of a folder that have no near twin where a run was trained."
-    if not against: return np.ones(len(folder), bool), "near twins of its training slices were not looked for."
-    known = MRIFolder(find_data(against)); new = unseen(known, folder, threshold)
-    if trained_hash(run) != data_hash(known): say(f"warning: the run was not trained on {against} as it is now, so twins of its training slices may remain")
-    words = f"{len(new) - new.sum()} of {len(new)} slices have a near twin in {Path(known.root).resolve().name}, or belong together with one that has, and were left out."
+    "Slices of a folder that have no near-duplicate where a run was trained."
+    if not against: return np.ones(len(folder), bool), "near-duplicates of its training slices were not looked for."
+    known = MRIFolder(find_data(against)); new = unseen(known, folder, by)
+    if trained_hash(run) != data_hash(known): say(f"warning: the run was not trained on {against} as it is now, so near-duplicates of its training slices may remain")
+    words = f"{len(new) - new.sum()} of {len(new)} slices have a near-duplicate in {Path(known.root).resolve().name}, or belong together with one that has, and were left out."
     say(words)
     return new, words
 
@@ -266,7 +279,7 @@ def evaluate_run(run:str|Path,          # run folder
     if unknown: raise ValueError(f"class {unknown[0]} of {folder.root} is none of the run's ({', '.join(config.classes)}): name it with --map {unknown[0]}={classes[0]}")
     if out and Path(out).exists() and any(Path(out).iterdir()): raise ValueError(f"{out} is not empty: choose another folder with --out")
     if trained_hash(run) == data_hash(folder): say("warning: the run was trained on this very folder, so these scores are not a test")
-    (new,twins),every = twins_left_out(run, folder, against, config.threshold, say),find_groups(folder, config.threshold)
+    (new,twins),every = twins_left_out(run, folder, against, config.split, say),find_groups(folder, config.split)
     pixels = PixelStore(folder, config.size, config.fit).pixels; kept = np.nonzero(new)[0]
     def table(probs): return merge_classes(Predictions([folder.paths[i] for i in kept], [folder.classes[folder.targets[i]] for i in kept], config.classes, probs, [0]*len(kept)), mapping)
     each = [table(p) for p in predict_each(models, pixels if new.all() else pixels[new])]
@@ -278,39 +291,106 @@ def evaluate_run(run:str|Path,          # run folder
     return metrics
 
 # %% ../nbs/12_cli.ipynb #bd9796d3
+def check_paths(pred:Predictions, # made elsewhere
+                folder:MRIFolder  # what they are of
+               )->None:
+    "`ValueError` unless `pred` has one row for every slice."
+    known,rows = set(folder.paths),Counter(pred.paths)
+    strange = [p for p in rows if p not in known]
+    if strange:
+        first,slashed = strange[0],strange[0].replace("\\", "/")
+        if slashed in known:
+            raise ValueError(f"{first} is written with \\: write {slashed}, and / in all paths")
+        raise ValueError(f"{first} is none of the slices of {folder.root}: "
+                         f"give paths relative to that folder, with /, such as {folder.paths[0]}")
+    twice = [p for p,n in rows.items() if n > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} has {rows[twice[0]]} rows: give one row per slice")
+    silent = sorted(known - set(rows))
+    if silent:
+        raise ValueError(f"{len(silent)} slices of {folder.root} have no prediction, "
+                         f"such as {silent[0]}: add a row for each")
+
+# %% ../nbs/12_cli.ipynb #6be5e9d3
+def check_values(pred:Predictions, # made elsewhere, with paths of the folder
+                 folder:MRIFolder  # what they are of
+                )->None:
+    "`ValueError` unless columns, labels and probabilities fit the folder."
+    names = f"the classes of {folder.root}: {', '.join(folder.classes)}"
+    own = {p: folder.classes[t] for p,t in zip(folder.paths, folder.targets)}
+    if sorted(pred.classes) != sorted(folder.classes):
+        raise ValueError(f"columns prob_{', prob_'.join(pred.classes)} do not fit {names}")
+    for path,label,probs in zip(pred.paths, pred.labels, pred.probs):
+        if label not in folder.classes:
+            raise ValueError(f"{path} has the label {label}: correct it to one of {names}")
+        if label != own[path]:
+            raise ValueError(f"{path} is called {label}, and lies in {own[path]}: "
+                             "correct the label")
+        wrong = np.flatnonzero((probs < 0) | (probs > 1))
+        if len(wrong):
+            raise ValueError(f"{path}: prob_{pred.classes[wrong[0]]} is {probs[wrong[0]]:g}, "
+                             "and a probability lies between 0 and 1: "
+                             "give the output of the softmax, no logits and no per cent")
+        if abs(probs.sum() - 1) > 1e-3:
+            listed = ", ".join(f"{p:g}" for p in probs)
+            raise ValueError(f"{path}: the probabilities {listed} add up to {probs.sum():.4g}, "
+                             "not 1: give one for each class, out of one softmax")
+
+# %% ../nbs/12_cli.ipynb #95f117d1
 def check_predictions(pred:Predictions, # made elsewhere
                       folder:MRIFolder, # what they are of
                       groups:np.ndarray # int [N], see `find_groups`
                      )->np.ndarray: # int, group of each row
     "`ValueError` unless `pred` has a row for every slice, with its label and probabilities, and keeps each group in one fold."
-    truth,group_of,fold_of = dict(zip(folder.paths, folder.targets)),dict(zip(folder.paths, groups.tolist())),{}
-    strange,silent = [p for p in pred.paths if p not in truth],sorted(set(truth) - set(pred.paths))
-    if strange: raise ValueError(f"{strange[0]} is none of the slices of {folder.root}: give paths relative to that folder, with /")
-    if silent: raise ValueError(f"{len(silent)} slices of {folder.root} have no prediction, such as {silent[0]}: add a row for each")
-    if len(pred) > len(truth): raise ValueError(f"{len(pred)} predictions for {len(truth)} slices: give one row a slice")
-    if set(pred.classes) != set(folder.classes): raise ValueError(f"columns prob_{', prob_'.join(pred.classes)} do not fit the classes of {folder.root}: {', '.join(folder.classes)}")
-    for path,label,probs,fold in zip(pred.paths, pred.labels, pred.probs, pred.folds):
-        if label != folder.classes[truth[path]]: raise ValueError(f"{path} is called {label}, and lies in {folder.classes[truth[path]]}: correct the label")
-        if not (probs >= 0).all() or abs(probs.sum() - 1) > 1e-3: raise ValueError(f"{path}: the probabilities {', '.join(map(str, probs))} do not add up to 1")
+    check_paths(pred, folder)
+    check_values(pred, folder)
+    for fold in set(pred.folds):
+        refuse_withdrawn([p for p,f in zip(pred.paths, pred.folds) if f == fold])
+    group_of,fold_of = dict(zip(folder.paths, groups.tolist())),{}
+    for path,fold in zip(pred.paths, pred.folds):
         other,first = fold_of.setdefault(group_of[path], (fold, path))
-        if other != fold: raise ValueError(f"{first} is in fold {other} and {path} in fold {fold}, but they belong to one group (twins, or one subject): keep groups together, see make_folds")
+        if other != fold:
+            raise ValueError(f"{first} is in fold {other} and {path} in fold {fold}, "
+                             "but they belong to one group (near-duplicates, or one subject): "
+                             "keep groups together, see make_folds")
     return np.array([group_of[p] for p in pred.paths])
 
-# %% ../nbs/12_cli.ipynb #6be5e9d3
+# %% ../nbs/12_cli.ipynb #d171ce3e
+def below_chance(metrics:dict, # see `score`
+                 classes       # names, in the order of the columns
+                )->str: # one line; empty where no class is ranked worse than chance for sure
+    "Whether columns may be exchanged: the whole interval of an AUROC lies below 0.5."
+    high = {c: metrics[f"auroc_{c}"]["high"] for c in classes}
+    low = [c for c in classes if high[c] is not None and high[c] < .5]
+    if not low:
+        return ""
+    found = metrics[f"auroc_{low[-1]}"]
+    columns = ", ".join(f"prob_{c}" for c in (low if len(low) > 1 else classes))
+    interval = f"{found['low']:.2f} to {found['high']:.2f}"
+    return (f"the AUROC of {low[-1]} is {found['value']:.2f} (95 % interval {interval}), "
+            f"worse than chance: are the columns {columns} exchanged?")
+
+# %% ../nbs/12_cli.ipynb #65f6ae9b
 def score_predictions(file:str|Path,          # CSV with columns path,label,fold,prob_CLASS,…
                       data:str|Path|None,     # the folder they are of, "phantom", or None to ask the environment
                       out:str|Path|None=None, # folder for predictions, metrics, figures and report; None to write nothing
-                      threshold:int=6,        # bits between near duplicates, see `find_groups`
+                      by:str="patients",      # what must stay in one fold, see `find_groups`
                       say=lambda line: None   # called with a line of news now and then
                      )->dict: # the metrics, see `score`
     "Score predictions made elsewhere, with intervals over our groups."
     pred,folder = Predictions.load(file),MRIFolder(find_data(data)); say(str(folder))
     if out and Path(out).exists() and any(Path(out).iterdir()): raise ValueError(f"{out} is not empty: choose another folder with --out")
-    groups = find_groups(folder, threshold); rows = check_predictions(pred, folder, groups); k = len(set(pred.folds))
+    groups = find_groups(folder, by); rows = check_predictions(pred, folder, groups); k = len(set(pred.folds))
     if k == 1: say("warning: all slices are in one fold, so nothing shows that the model was not trained on them")
     order = [pred.classes.index(c) for c in folder.classes]; pred = replace(pred, classes=tuple(folder.classes), probs=pred.probs[:,order])
-    if not out: return score(pred, rows)
+    metrics = score(pred, rows)
+    doubt = below_chance(metrics, pred.classes)
+    if doubt:
+        say(f"warning: {doubt}")
+    if not out: return metrics
     how = f"Predicted elsewhere, in {k} fold{'s' if k > 1 else ''} that keep groups together; that no network saw the fold it predicts is its maker's word."
+    if doubt:
+        how += f" Caution: {doubt}"
     metrics = save_results(out, pred, rows, [], folder, describe_data(folder, groups, how)); save_calibration(out, pred, rows); write_report(out)
     return metrics
 
@@ -357,6 +437,13 @@ def beside(run:str|Path # run folder
     found = json.loads(file.read_text(encoding="utf-8"))
     return f"Before the score, what small models reach in the same folds:\n{probes_text(found['probes'])}\n{found['sentence']}\n\nThe score:\n"
 
+# %% ../nbs/12_cli.ipynb #9231ede5
+def result_text(run:str|Path, # run folder
+                metrics:dict  # of that run, see `score`
+               )->str: # lines for a terminal
+    "The result of a run: the probes, the score, and whether the epoch was chosen on these slices."
+    return "\n".join([beside(run) + summary(metrics), *filter(None, [selection_note(run)])])
+
 # %% ../nbs/12_cli.ipynb #358cf131
 @click.group(context_settings=dict(help_option_names=["-h", "--help"], max_content_width=120))
 @click.version_option(importlib.metadata.version("brain_tumor_nb") if "brain_tumor_nb" in {d.name.replace("-", "_") for d in importlib.metadata.distributions()} else "unknown")
@@ -380,6 +467,7 @@ def _say(line): _echo(line, err=True)
 @click.option("--batch-size", type=int, help="Slices a batch.")
 @click.option("--lr", type=float, help="Largest learning rate.")
 @click.option("--seed", type=int, help="Decides the split, the first weights, the order and every random transform.")
+@click.option("--split", type=click.Choice(SPLITS), help="What stays on one side: all slices of a patient, near-duplicates, or nothing.  [default: patients]")
 @click.option("--folds", type=int, help="1 for one split, k for k-fold cross-validation.")
 @click.option("--repeats", type=int, help="How often to cross-validate, each time with another seed; needs --folds.")
 @click.option("--probes/--no-probes", default=True, show_default=True, help="Also ask models that never look at the tumour, in the same folds.")
@@ -405,7 +493,7 @@ def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes,
         _say("recommended: " + (f"only the head is trained, on frozen features at {len(config.scales)} size{'s'*(len(config.scales) > 1)}" if config.trainable == 0 else f"fine-tuning, {config.epochs} epoch{'s'*(config.epochs > 1)}"))
     call = partial(launch, train_run, processes=processes) if processes > 1 else train_run
     metrics = call(data, out, config, resume, overwrite, say=_say, jobs=jobs, probes=probes)
-    _echo(beside(out) + summary(metrics))
+    _echo(result_text(out, metrics))
     _echo(f"report: {out/'report.html'}")
 
 # %% ../nbs/12_cli.ipynb #79cdf0f2
@@ -453,7 +541,7 @@ def demo_command(out, simulated, no_open, overwrite):
     resume = (out/"config.json").exists() and not overwrite
     with threadpool_limits(None if simulated else 1):   # in matrices this small, threads only wait
         metrics = train_run(data, out, config, resume, overwrite, say=_say)
-    click.echo(beside(out) + summary(metrics))
+    click.echo(result_text(out, metrics))
     if not no_open and show_page(out/"report.html"):
         _say("The report is shown in the web browser:")
     click.echo(str(out/"report.html"))
@@ -464,7 +552,7 @@ def demo_command(out, simulated, no_open, overwrite):
 @click.argument("data", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for predictions, metrics, figures and report.")
 @click.option("--map", "mapping", default="", help="Class names that differ, such as glioma=yes,notumor=no.")
-@click.option("--against", type=click.Path(path_type=Path), help="Leave out slices that have a near twin in this folder, the one RUN was trained on.")
+@click.option("--against", type=click.Path(path_type=Path), help="Leave out slices that have a near-duplicate in this folder, the one RUN was trained on.")
 @click.option("--predictions", type=click.Path(path_type=Path), help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
 def evaluate_command(run, data, out, mapping, against, predictions):
     "Score RUN on another folder DATA, classes being matched by name; or predictions made elsewhere: --predictions FILE DATA."
@@ -512,12 +600,12 @@ def predict_command(run, images):
 @click.argument("data", required=False)
 @click.option("--against", type=click.Path(path_type=Path), help="Also say which slices of DATA have a twin in this folder, such as the set a model was trained on; --map makes classes comparable.")
 @click.option("--map", "mapping", default="", help="Class names that differ, such as glioma=yes,notumor=no.")
-@click.option("--threshold", type=click.IntRange(0, 64), default=6, show_default=True, help="Largest number of differing bits between near twins.")
+@click.option("--least", type=click.FloatRange(.5, 1), default=ALIKE, show_default=True, help="Least agreement of near-duplicates after alignment.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the facts as JSON.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Also write a page with pictures of the twins.")
-def audit_command(data, against, mapping, threshold, json_file, html_file):
+def audit_command(data, against, mapping, least, json_file, html_file):
     "What should be known of DATA before a model sees it: unreadable files, twins, labels that disagree, sizes, formats."
-    folder = MRIFolder(find_data(data)); found = audit(folder, threshold, MRIFolder(find_data(against)) if against else None, parse_map(mapping))
+    folder = MRIFolder(find_data(data)); found = audit(folder, least, MRIFolder(find_data(against)) if against else None, parse_map(mapping))
     click.echo(audit_text(found))
     if json_file: write_file(json_file, json.dumps(found, indent=1))
     if html_file: click.echo(f"page: {write_audit(found, folder, html_file)}")

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['Predictions', 'predict_pixels', 'predict', 'positive_class', 'ranking_metrics', 'class_metrics', 'all_metrics',
            'bootstrap_weights', 'wilson', 'score', 'plot_loss', 'plot_accuracy', 'plot_confusion', 'plot_roc',
-           'plot_pr', 'worst_mistakes', 'show_mistakes', 'describe_data', 'save_results', 'write_report']
+           'plot_pr', 'worst_mistakes', 'show_mistakes', 'describe_data', 'save_results', 'selection_note',
+           'write_report']
 
 # %% ../nbs/06_evaluation.ipynb #7c7e5191
 import base64, csv, io, json
@@ -300,6 +301,19 @@ def save_results(run:str|Path,      # run folder
         write_file(run/"figures"/f"{name}.png", figure_png(plot()))
     return metrics
 
+# %% ../nbs/06_evaluation.ipynb #9b09ae2a
+def selection_note(run:str|Path # folder of a run
+                  )->str: # one sentence; empty where nothing was chosen on these slices
+    "Whether the epoch was chosen on the slices that the score is of."
+    run = Path(run)
+    if not (run/"config.json").exists() or not (run/"history.csv").exists():
+        return ""
+    config = json.loads((run/"config.json").read_text(encoding="utf-8"))
+    if config["keep"] == "last" or config["epochs"] == 1 or config["trainable"] == 0:
+        return ""
+    return (f"The epoch was chosen by validation {config['keep']}, "
+            "so these figures are a little too good.")
+
 # %% ../nbs/06_evaluation.ipynb #ec644942
 _REPORT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title><meta name="viewport" content="width=device-width">
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}h1{margin-bottom:0}table{border-collapse:collapse;margin:.5rem 0}
@@ -311,8 +325,8 @@ clinical.{% endif %}</p>
 {% if probes %}<h2>Before the score</h2><p>What small models reach in the same folds, most of which never see the tumour. {{ probes.sentence }}</p>
 <table><tr><th>probe</th><th>accuracy</th><th>95 % interval</th><th>AUROC</th><th>95 % interval</th></tr>{% for t in probes.probes.values() %}<tr><td>{{ t.words }}</td>{% for m in (t.accuracy, t.auroc) %}<td class="n">{{ m.value|pct }}</td>
 <td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
-<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. The intervals are 95 % percentile intervals from a bootstrap over {{ data.scored_groups }} groups of slices that belong together.{% if config and config.keep != "last" %}
-The epoch was chosen by validation {{ config.keep }}, so these figures are a little too good.{% endif %}</p>
+<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. The intervals are 95 % percentile intervals from a bootstrap over {{ data.scored_groups }} groups of slices that belong together.
+{{ chosen }}</p>
 <table><tr><th>metric</th><th>value</th><th>95 % interval</th></tr>{% for k, m in main %}<tr><td>{{ k|label }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table>
 <details><summary>all metrics, per class and macro</summary><table>{% for k, m in rest %}<tr><td>{{ k|label }}</td><td class="n">{{ m.value|pct }}</td><td class="n">{{ m.low|pct }} to {{ m.high|pct }}</td></tr>{% endfor %}</table></details>
 {% if calibration %}<p>Brier score {{ "%.3f"|format(calibration.brier.value) }} (95 % interval {{ "%.3f"|format(calibration.brier.low) }} to {{ "%.3f"|format(calibration.brier.high) }}; 0 is best). Expected calibration error {{ calibration.ece|pct }};
@@ -330,6 +344,7 @@ def write_report(run:str|Path # folder with metrics.json, data.json and predicti
     read = lambda name: json.loads(p.read_text(encoding="utf-8")) if (p := run/f"{name}.json").exists() else None
     metrics,data,pred = read("metrics"),read("data"),Predictions.load(run/"predictions.csv")
     env = Environment(autoescape=True)
+    env.globals["chosen"] = selection_note(run)
     env.filters["pct"] = lambda v: "–" if v is None else f"{100*v:.1f} %"
     env.filters["label"] = lambda k: k.replace("_", " ").replace("auroc", "AUROC")
     names = [*("accuracy", "balanced_accuracy", "auroc", "average_precision", "sensitivity", "specificity", "precision", "f1"), *(k for k in metrics if k.endswith("at_working_point"))]

@@ -195,3 +195,76 @@ def test_real_slices_twice(run, real_data, tmp_path):
     split = json.loads((tmp_path/"a/split.json").read_text(encoding="utf-8"))
     side = lambda part: {split["groups"][i] for i in split[part]}
     assert not side("train") & side("valid") and len(split["paths"]) == 253
+
+
+@pytest.fixture(scope="session")
+def predicted(slices, tmp_path_factory):
+    "Good predictions for the simulated folder, made elsewhere: the rows of their table."
+    folder = MRIFolder(slices)
+    rows = [["path", "label", "fold", "prob_no", "prob_yes"]]
+    for path, target in zip(folder.paths, folder.targets):
+        rows.append([path, folder.classes[target], 0, *(("0.2", "0.8") if target else ("0.8", "0.2"))])
+    return rows
+
+
+def write_rows(path, rows):
+    "A CSV file of these rows."
+    with open(path, "w", newline="", encoding="utf-8") as f:
+        csv.writer(f).writerows(rows)
+    return path
+
+
+def first_row(rows, **cells):
+    "The rows with some cells of the first slice changed, by column."
+    changed = [cells.get(name, old) for name, old in zip(rows[0], rows[1])]
+    return [rows[0], changed, *rows[2:]]
+
+
+@pytest.mark.parametrize("slip, words", [
+    (lambda rows: first_row(rows, prob_no="1.2", prob_yes="-0.2"), "between 0 and 1"),
+    (lambda rows: first_row(rows, prob_no="0.3", prob_yes="0.9"), "add up to 1.2, not 1"),
+    (lambda rows: [rows[0], rows[2], *rows[2:]], "has 2 rows: give one row per slice"),
+    (lambda rows: [*rows, rows[1]], "has 2 rows: give one row per slice"),
+    (lambda rows: first_row(rows, path=rows[1][0].replace("/", "\\")), "and / in all paths"),
+    (lambda rows: first_row(rows, label="No"), "has the label No: correct it to one of"),
+    (lambda rows: first_row(rows, label="yes"), "and lies in no: correct the label"),
+    (lambda rows: rows[:-1], "have no prediction, such as"),
+    (lambda rows: [[*rows[0][:3], "prob_none", "prob_yes"], *rows[1:]], "do not fit the classes"),
+    (lambda rows: [rows[0], *([*r[:2], i % 2, *r[3:]] for i, r in enumerate(rows[1:]))], "one group"),
+])
+def test_predictions_made_elsewhere(run, slices, predicted, tmp_path, slip, words):
+    "A table that is wrong is refused in one line with the way out, and nothing is written."
+    table = write_rows(tmp_path/"table.csv", slip(predicted))
+    out = run("btnb", "evaluate", "--predictions", table, slices, "--out", tmp_path/"out", rc=2)
+    assert words in one_line(out)
+    assert not (tmp_path/"out").exists()
+
+
+def test_exchanged_columns(run, slices, predicted, tmp_path):
+    "Names of columns in the wrong order are warned of in one line; the right order is not."
+    good = run("btnb", "evaluate", "--predictions", write_rows(tmp_path/"a.csv", predicted), slices)
+    assert "exchanged" not in good and "AUROC               100.0 %" in good
+    rows = [[*predicted[0][:3], "prob_yes", "prob_no"], *predicted[1:]]
+    out = run("btnb", "evaluate", "--predictions", write_rows(tmp_path/"b.csv", rows), slices)
+    warned = [l for l in out.splitlines() if "exchanged" in l]
+    assert len(warned) == 1 and "prob_no, prob_yes exchanged?" in warned[0]
+
+
+def test_chosen_on_these_slices(run, slices, trained):
+    "The terminal says below the score what the report says: the epoch was chosen on these slices."
+    out = run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 2)
+    sentence = "The epoch was chosen by validation accuracy, so these figures are a little too good."
+    assert out.index("specificity") < out.index(sentence) < out.index("report: ")
+    assert sentence in (trained/"report.html").read_text(encoding="utf-8")
+
+
+def test_probes_above_the_score(run, slices, tmp_path):
+    "Probes stand above the score, one per line, with what a look for near-duplicates found."
+    quick = [*QUICK[:-1], "--epochs", 1, "--folds", 2]
+    out = run("btnb", "train", slices, "--out", tmp_path/"r", *quick)
+    lines = out[out.index("Before the score"):].splitlines()
+    assert lines[1].startswith("the majority class") and "AUROC 0.50   " in lines[1]
+    assert "None of 32 validation slices is nearly identical" in lines[8]
+    assert lines.index("The score:") > 8 and "The epoch was chosen" not in out
+    found = json.loads((tmp_path/"r/probes.json").read_text(encoding="utf-8"))
+    assert found["near_duplicates"]["slices"] == 0 and found["near_duplicates"]["of"] == 32
