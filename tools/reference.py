@@ -1,16 +1,20 @@
-"""Measure rows of the reference table, nbs/results.csv: a model on a public set, under one of the ways to split.
+"""Measure rows of the reference table, nbs/results.csv: a model on a set, under a way to split.
 
-    python tools/reference.py cheng FOLDER --resume                                    every row that is not there yet
-    python tools/reference.py cheng FOLDER --model frozen --split patients             one row
-    python tools/reference.py lgg FOLDER --model finetuned --split patients --fold 0   one of the five folds, and its time
-    python tools/reference.py cheng FOLDER --model tutorial-default                    needs torchvision's weights: asked for by name only
+    python tools/reference.py cheng FOLDER --resume                         all rows not there yet
+    python tools/reference.py cheng FOLDER --model frozen --split patients  one row
+    python tools/reference.py lgg FOLDER --model finetuned --fold 0         one fold of the five
+    python tools/reference.py cheng FOLDER --model tutorial-default         by name only: downloads
 
-Five folds, seed 0, pooled; FOLDER holds one sub-folder per class. Rows are told apart by set, split and model; each is written as soon as it is measured, and the predictions of
-networks and of three probes are kept in nbs/predictions. With --resume a row that is there with the same fingerprints (of the data, the folds, the groups of the intervals, the settings) is left alone, and a
-training that was stopped goes on from its last epoch.
+Five folds, seed 0, pooled; FOLDER holds one sub-folder per class. Rows are told apart by set, split
+and model. Each is written as soon as it is measured, and the predictions of networks and of three
+probes are kept in nbs/predictions. With --resume a row is left alone that is there with the same
+fingerprints (of the data, the folds, the groups of the intervals, the settings), and a training
+that was stopped goes on from its last epoch.
 
-Intervals are over the most independent unit that is known, whatever the split: patients where they are known, else near-duplicates. So the rows of a model can be compared.
-`seconds`: of the training epochs of all networks of the row; for a frozen network and for probes, which are measured together, of the whole call.
+Intervals are over the most independent unit that is known, whatever the split: patients, or else
+near-duplicates. So the rows of a model can be compared.
+`seconds`: of the training epochs of a row's networks; of the whole call for a frozen network and
+for probes, which are measured together.
 """
 import argparse
 import shutil
@@ -26,7 +30,8 @@ from brain_tumor_nb.parallel import train_folds
 from brain_tumor_nb.probes import PROBES, run_probes
 from brain_tumor_nb.splitting import make_folds
 from brain_tumor_nb.training import FEW, Config
-from rows import KEPT, ROOT, commit, fingerprint, folds_hash, keep, keep_groups, kept_file, machine, put, read, values
+from rows import (KEPT, ROOT, commit, fingerprint, folds_hash, keep, keep_groups, kept_file,
+                  machine, put, read, values)
 from shim import SPLITS, find_groups
 
 SETS = {"brain_tumor_dataset": ("random", "near-duplicates"),   # its patients are unknown
@@ -34,8 +39,8 @@ SETS = {"brain_tumor_dataset": ("random", "near-duplicates"),   # its patients a
         "lgg": ("random", "patients")}                          # any other set: all ways to split
 METRICS = ("accuracy", "auroc", "sensitivity", "specificity")
 KEYS = ("set", "split", "model")
-KEPT_PROBES = ("metadata", "masked", "nearest")                 # whose predictions are kept: all would be over 3 MB
-SAME = ("data", "folds", "units", "settings", "fold")           # what makes a row one that need not be measured again
+KEPT_PROBES = ("metadata", "masked", "nearest")     # predictions of all would take over 3 MB
+SAME = ("data", "folds", "units", "settings")       # where these agree, nothing is measured again
 NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
                          lambda n: Config.tutorial(weights="none", keep="last")),
             "tutorial-default": ("tutorial's ResNet18, ImageNet weights, last epoch",
@@ -49,11 +54,12 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
 
 def settings(config):
     "A fingerprint of what a network is trained with, wherever that is."
-    return fingerprint({k: v for k,v in asdict(config).items() if k not in ("device", "classes", "stats")})
+    elsewhere = ("device", "classes", "stats")
+    return fingerprint({k: v for k,v in asdict(config).items() if k not in elsewhere})
 
 
 def jobs(models, slices):
-    "Model to its `Config`, for the networks among `models`; one that repeats another's settings is left out."
+    "`Config` of each network among `models`, without one that repeats another's settings."
     found = {m: NETWORKS[m][1](slices) for m in NETWORKS if m in models}
     for m in [m for m in found if m == "recommended"]:
         for other,(_,choose) in NETWORKS.items():
@@ -66,26 +72,29 @@ def jobs(models, slices):
 class Table:
     "The rows of one set: which are there, and how a new one gets in."
     def __init__(self, name, folder, ways, fold, out, kept, work):
-        self.name,self.folder,self.fold,self.out,self.kept,self.work = name,folder,fold,out,kept,work
+        self.name,self.folder,self.fold = name,folder,fold
+        self.out,self.kept,self.work = out,kept,work
         self.units = find_groups(folder)
         every = {by: make_folds(folder, find_groups(folder, by), 5) for by in ways}
         self.splits = {by: s if fold is None else s[fold:fold+1] for by,s in every.items()}
-        self.facts = {by: dict(data=data_hash(folder)[:12], folds=folds_hash(folder, s),
-                               units=fingerprint(self.units.tolist())) for by,s in every.items()}
-        self.commit = commit()                              # the checkout may change while this runs
+        of_set = dict(data=data_hash(folder)[:12], units=fingerprint(self.units.tolist()))
+        self.facts = {by: dict(of_set, folds=folds_hash(folder, s)) for by,s in every.items()}
+        self.commit = commit()                      # the checkout may change while this runs
 
     def row(self, by, model, made_with):
         "The beginning of a row, with all that tells whether it is there already."
-        command = f"python tools/reference.py {self.name} FOLDER --model {'probes' if model in PROBES else model} --split {by}"
+        asked = "probes" if model in PROBES else model
         one = "" if self.fold is None else f" --fold {self.fold}"
-        return dict(set=self.name, split=by, model=model, fold="all" if self.fold is None else str(self.fold),
-                    **self.facts[by], settings=made_with, command=command + one)
+        command = f"python tools/reference.py {self.name} FOLDER --model {asked} --split {by}{one}"
+        fold = "all" if self.fold is None else str(self.fold)
+        return dict(set=self.name, split=by, model=model, fold=fold, **self.facts[by],
+                    settings=made_with, command=command)
 
     def there(self, by, model, made_with):
         "Whether the table has this row, or the row of all folds in place of one."
         new = self.row(by, model, made_with)
-        old = [r for r in read(self.out) if all(r[k] == new[k] for k in KEYS)]
-        return any(all(r[k] == new[k] for k in SAME[:-1]) and r["fold"] in (new["fold"], "all") for r in old)
+        old = [r for r in read(self.out) if all(r[k] == new[k] for k in (*KEYS, *SAME))]
+        return any(r["fold"] in (new["fold"], "all") for r in old)
 
     def add(self, by, model, made_with, words, pred, seconds):
         "Score predictions, write the row, keep the predictions."
@@ -95,13 +104,15 @@ class Table:
         row = self.row(by, model, made_with)
         command = row.pop("command")
         row = dict(row, words=words, kind="probe" if model in PROBES else "network",
-                   slices=len(pred), groups=len(set(groups.tolist())), **values({m: found[m] for m in METRICS}),
-                   seconds=round(seconds), machine=machine(), commit=self.commit, command=command)
+                   slices=len(pred), groups=len(set(groups.tolist())),
+                   **values({m: found[m] for m in METRICS}), seconds=round(seconds),
+                   machine=machine(), commit=self.commit, command=command)
         keep_groups(self.name, self.folder.paths, self.units, self.kept)
         if model in NETWORKS or model in KEPT_PROBES:
             keep(pred, kept_file(self.name, by, model, self.kept))
         put(self.out, row, KEYS)
-        print(f"{by:16} {words:60} accuracy {row['accuracy']}  AUROC {row['auroc']}", flush=True)
+        scores = f"accuracy {row['accuracy']}  AUROC {row['auroc']}"
+        print(f"{by:16} {words:60} {scores}", flush=True)
 
 
 def numbered(parts, fold=None):
@@ -123,20 +134,23 @@ def measure_probes(table, by):
 def measure_frozen(table, ways, model, config, work):
     "A head on frozen features under several ways to split: the features are computed once."
     start = time.perf_counter()
-    splits = [s for by in ways for s in table.splits[by]]
-    parts,_ = train_folds(table.folder, splits, replace(config, classes=tuple(table.folder.classes)), work)
+    splits,made_with = [s for by in ways for s in table.splits[by]],settings(config)
+    config = replace(config, classes=tuple(table.folder.classes))
+    parts,_ = train_folds(table.folder, splits, config, work)
     seconds = time.perf_counter() - start
     each = len(parts)//len(ways)
     for i,by in enumerate(ways):
         pred = numbered(parts[i*each:(i+1)*each], table.fold)
-        table.add(by, model, settings(config), NETWORKS[model][0], pred, seconds)
+        table.add(by, model, made_with, NETWORKS[model][0], pred, seconds)
 
 
 def measure_trained(table, by, model, config, work, resume):
     "A network trained under one way to split."
-    config,made_with = replace(config, classes=tuple(table.folder.classes)),settings(config)
-    parts,histories = train_folds(table.folder, table.splits[by], config, work, resume,
-                                  say=lambda line: print(f"  {by}, {model}: {line}", flush=True))
+    made_with = settings(config)
+    config = replace(config, classes=tuple(table.folder.classes))
+    def say(line):
+        print(f"  {by}, {model}: {line}", flush=True)
+    parts,histories = train_folds(table.folder, table.splits[by], config, work, resume, say=say)
     seconds = sum(sum(h.column("seconds")) for h in histories)
     table.add(by, model, made_with, NETWORKS[model][0], numbered(parts, table.fold), seconds)
 
@@ -144,7 +158,8 @@ def measure_trained(table, by, model, config, work, resume):
 def work_folder(table, ways, model, config, resume):
     "Where a network is trained, emptied unless training goes on."
     facts = [table.facts[by] for by in ways]
-    work = table.work/f"{table.name}-{model}-{fingerprint([facts, settings(config), table.fold])}"
+    made_with = fingerprint([facts, settings(config), table.fold])
+    work = table.work/f"{table.name}-{model}-{made_with}"
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
     return work
@@ -158,7 +173,8 @@ def measure(table, models, resume):
         if "probes" in models and not (resume and all(table.there(by, *r) for r in rows)):
             measure_probes(table, by)
     for model,config in jobs(models, len(table.folder)).items():
-        missing = [by for by in ways if not (resume and table.there(by, model, settings(config)))]
+        made_with = settings(config)
+        missing = [by for by in ways if not (resume and table.there(by, model, made_with))]
         together = [missing] if config.trainable == 0 and missing else [[by] for by in missing]
         for some in together:
             work = work_folder(table, some, model, config, resume)
@@ -171,21 +187,26 @@ def measure(table, models, resume):
 
 def options():
     "The command line."
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("name", help=f"of the set: {', '.join(SETS)}, or another")
     p.add_argument("folder", type=Path, help="with one sub-folder per class")
     p.add_argument("--model", action="append", choices=["probes", *NETWORKS],
                    help="which; may be repeated  [default: all but tutorial-default]")
-    p.add_argument("--split", action="append", choices=SPLITS, help="which; may be repeated  [default: all that the set allows]")
-    p.add_argument("--fold", type=int, choices=range(5), help="measure this one of the five folds alone")
-    p.add_argument("--resume", action="store_true", help="leave rows that are there, go on with a training that was stopped")
+    p.add_argument("--split", action="append", choices=SPLITS,
+                   help="which; may be repeated  [default: all that the set allows]")
+    p.add_argument("--fold", type=int, choices=range(5), help="measure one of the folds alone")
+    p.add_argument("--resume", action="store_true",
+                   help="leave rows that are there, go on with a training that was stopped")
     p.add_argument("--out", type=Path, default=ROOT/"nbs/results.csv", help="the table")
     p.add_argument("--kept", type=Path, default=KEPT, help="folder for the predictions")
-    p.add_argument("--work", type=Path, default=ROOT/"runs/reference", help="folder for networks until their row is written")
+    p.add_argument("--work", type=Path, default=ROOT/"runs/reference",
+                   help="folder for networks until their row is written")
     a = p.parse_args()
     wrong = set(a.split or ()) - set(SETS.get(a.name, SPLITS))
     if wrong:
-        p.error(f"{a.name} is not split by {', '.join(wrong)}: choose from {', '.join(SETS[a.name])}")
+        allowed = ", ".join(SETS[a.name])
+        p.error(f"{a.name} is not split by {', '.join(wrong)}: choose from {allowed}")
     return a
 
 
@@ -194,7 +215,8 @@ def main():
     try:
         ways = a.split or SETS.get(a.name, SPLITS)
         table = Table(a.name, MRIFolder(a.folder), ways, a.fold, a.out, a.kept, a.work)
-        measure(table, a.model or ["probes", *(m for m in NETWORKS if m != "tutorial-default")], a.resume)
+        every = ["probes", *(m for m in NETWORKS if m != "tutorial-default")]
+        measure(table, a.model or every, a.resume)
     except (ValueError, OSError) as e:
         raise SystemExit(f"reference.py: {e}") from None
 

@@ -1,4 +1,4 @@
-"What the tools that measure rows share: where and when they measured, fingerprints, tables, and kept predictions."
+"What the tools that measure rows share: machine, fingerprints, tables, kept predictions."
 import csv
 import gzip
 import hashlib
@@ -20,13 +20,15 @@ from brain_tumor_nb.evaluation import Predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT/"nbs/predictions"     # SET/SPLIT-MODEL.csv.gz, and SET/groups.csv.gz
-TABLES = ("nbs/results.csv", "nbs/recipe.csv", "nbs/transfer.csv", "nbs/paired.csv", "nbs/predictions")
+TABLES = ("nbs/results.csv", "nbs/recipe.csv", "nbs/transfer.csv", "nbs/paired.csv",
+          "nbs/predictions")
 
 
 def commit():
     "The commit measured at, with `-dirty` where anything but the tables differs from it."
     def git(*words):
-        return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
+        done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True)
+        return done.stdout.strip()
     changed = git("status", "--porcelain", "--", ".", *(f":!{t}" for t in TABLES))
     return git("rev-parse", "--short", "HEAD") + "-dirty"*bool(changed)
 
@@ -43,7 +45,8 @@ def machine():
     "The machine measured on: processor or GPU, cores, threads, version of torch."
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    return f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    cores,threads = os.cpu_count(),torch.get_num_threads()
+    return f"{processor()}, {cores} cores, {threads} threads, torch {torch.__version__}"
 
 
 def fingerprint(thing):

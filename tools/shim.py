@@ -1,4 +1,4 @@
-"TODO: remove this file when `find_groups(folder, by)` is in brain_tumor_nb.splitting, and import both names from there."
+"TODO: goes when brain_tumor_nb.splitting has `SPLITS` and `find_groups(folder, by)`."
 
 import numpy as np
 
@@ -18,4 +18,5 @@ def find_groups(folder, by="patients"):
     pairs = near_pairs(image_hashes(folder)) if unknown.any() else np.empty((0, 2), int)
     first = {}
     same = [[first.setdefault(s, i), i] for i,s in enumerate(subjects) if s is not None]
-    return connect(n, np.concatenate([pairs[unknown[pairs].any(1)], np.array(same, int).reshape(-1, 2)]))
+    same = np.array(same, int).reshape(-1, 2)
+    return connect(n, np.concatenate([pairs[unknown[pairs].any(1)], same]))
