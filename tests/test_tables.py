@@ -1,0 +1,156 @@
+"The tools that measure the reference table run, and what is committed of their results agrees with itself."
+import csv
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from brain_tumor_nb.cli import train_run
+from brain_tumor_nb.data import MRIFolder
+from brain_tumor_nb.evaluation import all_metrics
+from brain_tumor_nb.phantom import phantom_folder
+from brain_tumor_nb.training import Config
+from conftest import ROOT
+
+sys.path.append(str(ROOT/"tools"))
+import compare  # noqa: E402
+import rows  # noqa: E402
+
+
+def read(file):
+    with file.open(encoding="utf-8", newline="") as f: return list(csv.DictReader(f))
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory):
+    "A few SIMULATED slices, with subjects."
+    folder = phantom_folder(classes=("no", "yes"), subjects=10, slices=2, seed=3)
+    return shutil.copytree(folder, tmp_path_factory.mktemp("slices")/"few")
+
+
+@pytest.fixture(scope="module")
+def measured(run, slices, tmp_path_factory):
+    "Rows of these slices, and a function that measures more."
+    folder = tmp_path_factory.mktemp("measured")
+    places = ["--out", folder/"results.csv", "--kept", folder/"kept", "--work", folder/"work"]
+
+    def reference(*words, rc=0):
+        return run("python", "tools/reference.py", "few", slices, *words, *places, rc=rc)
+    reference("--model", "probes", "--model", "frozen", "--split", "random", "--split", "patients")
+    return folder, reference
+
+
+def test_every_row_names_how_it_was_measured(measured):
+    folder, _ = measured
+    found = read(folder/"results.csv")
+    assert {r["split"] for r in found} == {"random", "patients"}
+    assert len({(r["set"], r["split"], r["model"]) for r in found}) == len(found) == 16
+    for r in found:
+        assert all(r[k] for k in ("data", "folds", "units", "settings", "machine", "commit", "command")), r
+        assert r["groups"] == "20" and r["slices"] == "40" and r["fold"] == "all"   # patients, whatever the split
+    assert len({r["folds"] for r in found}) == 2 and len({r["units"] for r in found}) == 1
+
+
+def test_what_is_measured_is_left_alone(measured):
+    folder, reference = measured
+    before = (folder/"results.csv").read_bytes()
+    assert "accuracy" not in reference("--model", "probes", "--model", "frozen", "--split", "patients", "--resume")
+    assert (folder/"results.csv").read_bytes() == before
+
+
+def test_one_fold_never_replaces_all(measured):
+    folder, reference = measured
+    reference("--model", "tutorial", "--split", "patients", "--fold", 1)
+    row = next(r for r in read(folder/"results.csv") if (r["split"], r["model"]) == ("patients", "tutorial"))
+    assert row["fold"] == "1" and row["slices"] == "8" and int(row["seconds"]) > 0
+    assert set(rows.load_kept(rows.kept_file("few", "patients", "tutorial", folder/"kept")).folds) == {1}
+    assert compare.compare("few", "patients/tutorial", "patients/frozen", folder/"kept")["slices"] == 8
+    assert "accuracy" not in reference("--model", "tutorial", "--split", "patients", "--fold", 1, "--resume")
+    assert "accuracy" not in reference("--model", "frozen", "--split", "patients", "--fold", 1, "--resume")
+    assert not any((folder/"work").iterdir())
+
+
+def test_kept_predictions_say_what_the_rows_say(measured, run):
+    folder, _ = measured
+    agree(folder/"results.csv", folder/"kept", .005)
+    run("python", "tools/compare.py", "few", "--kept", folder/"kept", "--out", folder/"paired.csv")
+    pairs = {(r["a"], r["b"]): r for r in read(folder/"paired.csv")}
+    accuracy = {f"{r['split']}/{r['model']}": r["accuracy"] for r in read(folder/"results.csv")}
+    a, b = "random/frozen", "patients/frozen"
+    assert (pairs[a, b]["accuracy_a"], pairs[a, b]["accuracy_b"]) == (accuracy[a], accuracy[b])
+    same = compare.compare("few", "patients/frozen", "patients/frozen", folder/"kept")
+    assert float(same["auroc_difference"]) == 0 and float(same["p_accuracy"]) == 1
+
+
+def test_slips_are_answered_in_one_line(measured, run):
+    folder, reference = measured
+    assert "is not split by patients" in run("python", "tools/reference.py", "brain_tumor_dataset", folder, "--split", "patients", rc=2)
+    assert "Traceback" not in run("python", "tools/reference.py", "few", folder/"nowhere", rc=1)
+    assert "measure that row" in run("python", "tools/compare.py", "few", "patients/few", "patients/frozen", "--kept", folder/"kept", rc=2)
+
+
+def test_rounding_keeps_the_class_on_top():
+    probs = np.array([[.49999, .50001], [.50001, .49999], [.2, .8]])
+    assert (rows.rounded(probs).argmax(1) == probs.argmax(1)).all()
+    assert np.abs(rows.rounded(probs) - probs).max() < 2e-4
+
+
+@pytest.fixture(scope="module")
+def trained(slices, tmp_path_factory):
+    "A run as btnb train leaves it for few slices."
+    out = tmp_path_factory.mktemp("run")/"few"
+    train_run(slices, out, Config.recommended(len(MRIFolder(slices)), folds=2), probes=False)
+    return out
+
+
+def test_transfer_to_a_set_of_two_classes(run, trained, slices, tmp_path):
+    other = phantom_folder(classes=("no", "yes"), subjects=4, slices=2, seed=4)
+    run("python", "tools/transfer.py", trained, slices, other, "--out", tmp_path/"transfer.csv")
+    row, = read(tmp_path/"transfer.csv")
+    assert int(row["tested"]) + int(row["left_out"]) == 16 and 0 <= float(row["auroc"]) <= 1
+
+
+def test_transfer_to_slices_without_tumour_counts_false_alarms(run, trained, slices, tmp_path):
+    other = phantom_folder(classes=("no", "yes"), subjects=4, slices=2, seed=4)
+    shutil.copytree(f"{other}/no", tmp_path/"healthy/none")
+    shutil.copy(next((slices/"no").iterdir()), tmp_path/"healthy/none/seen.png")
+    run("python", "tools/transfer.py", trained, slices, tmp_path/"healthy", "--map", "none=no", "--out", tmp_path/"transfer.csv")
+    row, = read(tmp_path/"transfer.csv")
+    assert int(row["tested"]) + int(row["left_out"]) == 9 and int(row["left_out"]) >= 1   # a training slice is never a test slice
+    assert row["positive"] == "0" and row["auroc"] == "" and 0 <= float(row["specificity"]) <= 1
+
+
+def agree(table, kept, close=.001):
+    "Accuracy and AUROC of every row whose predictions are kept."
+    for r in read(table):
+        file = rows.kept_file(r["set"], r["split"], r["model"], kept)
+        if not file.exists(): continue
+        pred = rows.load_kept(file)
+        found = all_metrics(pred)
+        assert len(pred) == int(r["slices"]) and set(pred.paths) <= set(rows.load_groups(r["set"], kept)), r
+        assert abs(found["accuracy"][0] - float(r["accuracy"])) < 1e-6, r
+        assert abs(found["auroc"][0] - float(r["auroc"])) < close, r
+
+
+def test_committed_predictions_say_what_the_table_says():
+    agree(ROOT/"nbs/results.csv", rows.KEPT)
+    assert sum(f.stat().st_size for f in rows.KEPT.rglob("*.gz")) < 3e6
+    there = {(r["set"], f"{r['split']}-{r['model']}") for r in read(ROOT/"nbs/results.csv")}
+    kept = {(f.parent.name, f.name.removesuffix(".csv.gz")) for f in rows.KEPT.rglob("*-*.csv.gz")}
+    assert kept <= there, "predictions without a row"
+
+
+def test_committed_tests_are_of_the_committed_predictions():
+    for r in rows.read(ROOT/"nbs/paired.csv"):
+        new = compare.compare(r["set"], r["a"], r["b"])
+        assert new["predictions"] == r["predictions"], f"again: {r['command']}"
+
+
+def test_readme_shows_the_figure_of_the_results():
+    def picture(name):
+        cells = json.loads((ROOT/"nbs"/name).read_text(encoding="utf-8"))["cells"]
+        outputs = [o.get("data", {}) for cell in cells for o in cell.get("outputs", [])]
+        return next("".join("".join(d["image/png"]).split()) for d in outputs if "image/png" in d)
+    assert picture("index.ipynb") == picture("results.ipynb"), "run index.ipynb after results.ipynb"
