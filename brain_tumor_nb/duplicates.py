@@ -7,6 +7,7 @@ __all__ = ['SIDE', 'ALIKE', 'Near', 'head_box', 'thumbnail', 'thumbnails', 'equa
            'align', 'agreement', 'similarity', 'near_pairs']
 
 # %% ../nbs/02_duplicates.ipynb #237f0897
+import hashlib
 from collections import namedtuple
 from functools import cache
 from importlib.resources import files as resource_files
@@ -201,15 +202,21 @@ def near_pairs(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
     "Near-duplicates within a folder, or between one and another; of exact copies, the first is compared."
     if not 0 < least <= 1: raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is {ALIKE}")
     within = others is None
-    mine,first,kind = np.unique(thumbs, axis=0, return_index=True, return_inverse=True)
-    theirs,there = (mine, first) if within else np.unique(others, axis=0, return_index=True)
-    pairs,mirrored = candidates(mine, None if within else theirs, k)
-    agree = similarity(mine, theirs, pairs, mirrored)
+    first = _first_copy(thumbs)
+    mine = np.unique(first)
+    theirs = mine if within else np.unique(_first_copy(others))
+    pairs,mirrored = candidates(thumbs[mine], None if within else others[theirs], k)
+    pairs = np.stack([mine[pairs[:,0]], theirs[pairs[:,1]]], 1)
+    agree = similarity(thumbs, thumbs if within else others, pairs, mirrored)
     order = np.lexsort((-agree, pairs[:,1], pairs[:,0]))
     order = order[agree[order] >= least]
     best = order[np.unique(pairs[order], axis=0, return_index=True)[1]]
-    found = Near(np.stack([first[pairs[best,0]], there[pairs[best,1]]], 1), mirrored[best], agree[best])
-    return _with_copies(found, first[kind.ravel()], within)
+    return _with_copies(Near(pairs[best], mirrored[best], agree[best]), first, within)
+
+def _first_copy(thumbs):
+    "Index of the first exact copy of each thumbnail, int [N]."
+    seen = {}
+    return np.array([seen.setdefault(hashlib.sha256(t.tobytes()).digest(), i) for i,t in enumerate(thumbs)], int)
 
 def _with_copies(near, first, within):
     "The pairs of exact copies as well; `first` [N] is the first copy of each slice."
