@@ -9,6 +9,7 @@ __all__ = ['SIDE', 'ALIKE', 'Near', 'head_box', 'thumbnail', 'thumbnails', 'equa
 # %% ../nbs/02_duplicates.ipynb #237f0897
 import hashlib
 from collections import namedtuple
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files as resource_files
 
@@ -161,7 +162,7 @@ def agreement(maps:torch.Tensor,  # float [B,2,3]
     return (a*b).sum(1)/(a.norm(dim=1)*b.norm(dim=1) + 1e-6)*(inside.mean(1) > .6)
 
 # %% ../nbs/02_duplicates.ipynb #053b8a81
-_LEVELS = ((3, 1., 2.7, 8, .65), (2, .75, 3., 6, .78), (1, .6, 2.5, 3, None))  # shrink by, two blurs, steps, least agreement
+_LEVELS = ((3, 1., 2.7, 6, .7), (2, .75, 3., 4, .83), (1, .6, 2.5, 2, None))  # shrink by, two blurs, steps, least agreement
 
 def _similarity(a, b):
     "Agreement of equalised thumbnails, float32 [B,48,48] each, after alignment; 0 for those that a coarse look rules out."
@@ -180,15 +181,24 @@ def similarity(thumbs:np.ndarray,   # uint8 [N,48,48]
                others:np.ndarray,   # uint8 [M,48,48], may be the same
                pairs:np.ndarray,    # int [P,2], into `thumbs` and `others`
                mirrored:np.ndarray, # bool [P], whether the first is to be mirrored
-               block:int=512        # pairs at a time
+               block:int=256        # pairs at a time
               )->np.ndarray:        # float32 [P], up to 1
     "How well the two slices of each pair agree after alignment; 0 where a coarse look rules them out."
-    found = np.zeros(len(pairs), np.float32)
-    for start in range(0, len(pairs), block):
+    def some(start):
         now = slice(start, start + block)
         a,b = [equalise(t[i]) for t,i in zip((thumbs, others), pairs[now].T)]
-        found[now] = _similarity(np.where(mirrored[now,None,None], a[:,:,::-1], a), b)
-    return found
+        return _similarity(np.where(mirrored[now,None,None], a[:,:,::-1], a), b)
+    with _one_thread():
+        found = list(in_threads(some, range(0, len(pairs), block), block=16))
+    return np.concatenate([np.zeros(0, np.float32), *found])
+
+@contextmanager
+def _one_thread():
+    "Blocks run beside each other; within one, torch's own threads would only wait for each other."
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(n)
 
 # %% ../nbs/02_duplicates.ipynb #098b7d67
 ALIKE = .87   # least agreement of near-duplicates, chosen by tools/duplicates.py
