@@ -607,9 +607,9 @@ clinical.{% endif %}</p>
 {% if probes %}<h2>Before the score</h2><p>What small models reach in the same folds, most of which never see the tumour. {{ probes.sentence }}</p>
 <table><tr><th>probe</th><th>accuracy</th><th>95 % interval</th><th>AUROC</th><th>95 % interval</th></tr>{% for t in probes.probes.values() %}<tr><td>{{ t.words }}</td>{% for m in (t.accuracy, t.auroc) %}<td class="n">{{ m.value|pct }}</td>
 <td class="n">{{ m|span }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
-<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. The intervals are 95 % intervals over
-{{ data.scored_groups }} groups of slices that belong together: DeLong's for AUROC, from a
-bootstrap for all others. {{ note }} A metric has no interval (–) where its slices are of fewer
+<h2>Score</h2><p>{{ data.how }} Slices scored: {{ n }}. {{ note }} There are
+{{ data.scored_groups }} groups of slices that belong together; the intervals are DeLong's for AUROC
+and a bootstrap's for all others. A metric has no interval (–) where its slices are of fewer
 than two groups, or where a constant prediction decides it alone.
 {% if metrics.auroc_fold_mean %}AUROC is pooled over the folds: it ranks the slices of all folds in
 one list, although each fold has its own network, and their probabilities may differ in scale.

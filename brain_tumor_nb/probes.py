@@ -147,10 +147,12 @@ def probe_sentence(table:dict,       # see `probe_table`
     "What the probes say about a score on these slices."
     source = {n: t["auroc"] for n,t in table.items() if PROBES[n].sees == "source" and t["auroc"]["value"] is not None}
     if not source: return "No probe was scored (too many slices, or a class is missing): how much of a score is the source of the slices is not known."
-    auroc = lambda m: f"AUROC {m['value']:.2f} (95 % interval {m['low']:.2f} to {m['high']:.2f})"
-    best = max([n for n in source if source[n]["low"] > SURE] or source, key=lambda n: source[n]["value"]); words = PROBES[best].words
+    def auroc(m):
+        span = "no interval" if m["low"] is None else f"95 % interval {m['low']:.2f} to {m['high']:.2f}"
+        return f"AUROC {m['value']:.2f} ({span})"
+    best = max([n for n in source if (source[n]["low"] or 0) > SURE] or source, key=lambda n: source[n]["value"]); words = PROBES[best].words
     model = f", the model {metrics['auroc']['value']:.2f}" if metrics and metrics["auroc"]["value"] is not None else ""
-    if source[best]["low"] > SURE: text = f"{words[0].upper()}{words[1:]} reaches {auroc(source[best])}{model}: part of such a score may be the source of the slices, not the tumour."
+    if (source[best]["low"] or 0) > SURE: text = f"{words[0].upper()}{words[1:]} reaches {auroc(source[best])}{model}: part of such a score may be the source of the slices, not the tumour."
     else: text = f"No probe that cannot see the tumour is above chance for sure; the best, {words}, has {auroc(source[best])}, so they found no sign that the source of a slice gives its class away."
     permuted = table.get("permuted", {}).get("auroc", {})
     if (permuted.get("low") or 0) > SURE: text += f" Caution: with permuted labels a probe still reaches {auroc(permuted)}: validation slices may have relatives in the training part."
@@ -166,7 +168,8 @@ def plot_probes(table:dict,          # see `probe_table`
     kinds = dict(source=("#D55E00", "o", "sees the source, not the tumour"), slice=("#0072B2", "s", "sees the slice"), nothing=("0.45", "D", "can learn nothing"))
     for sees,(colour,marker,label) in kinds.items():
         rows = [(list(table).index(n), t["auroc"]) for n,t in table.items() if PROBES[n].sees == sees and t["auroc"]["value"] is not None]
-        ends = [[max(0, m["value"]-m["low"]) for _,m in rows], [max(0, m["high"]-m["value"]) for _,m in rows]]
+        ends = [[0 if m[e] is None else abs(m[e] - m["value"]) for _, m in rows]
+                for e in ("low", "high")]
         if rows: ax.errorbar([m["value"] for _,m in rows], [i for i,_ in rows], xerr=ends, fmt=marker, color=colour, capsize=3, label=label)
     ax.axvline(.5, color="0.6", ls=":"); ax.set(yticks=range(len(table)), yticklabels=[PROBES[n].words for n in table], xlabel="AUROC (0.5: chance), 95 % interval over groups",
         xlim=(0, 1.03), ylim=(len(table)-.5, -.5), title=f"What the probes score{' (simulated slices)' if simulated else ''}")

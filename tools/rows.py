@@ -18,8 +18,10 @@ def folds_hash(folder, splits):
 
 
 def values(found, prefix=""):
-    "Columns of some metrics, see `score`, with their intervals."
-    return {f"{prefix}{m}{end}": f"{v[key]:.6f}" for m,v in found.items() for key,end in (("value", ""), ("low", "_low"), ("high", "_high"))}
+    "Columns of some metrics, see `score`, with their intervals; empty where there is none."
+    ends = dict(value="", low="_low", high="_high")
+    return {f"{prefix}{m}{end}": "" if v[key] is None else f"{v[key]:.6f}"
+            for m, v in found.items() for key, end in ends.items()}
 
 
 def read(file):
