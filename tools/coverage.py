@@ -45,7 +45,7 @@ def two_classes(rng, groups, auroc, share=.6, both=False, folds=1):
 def four_classes(rng, groups, gap):
     "Predictions of four classes, and the group of each slice."
     of = np.repeat(np.arange(groups), rng.integers(1, 6, groups))
-    y = rng.integers(0, 4, groups)[of]
+    y = (rng.permutation(groups) % 4)[of]                               # equally many of each
     logit = gap*np.eye(4)[y] + rng.normal(0, GROUP, (groups, 4))[of]
     e = np.exp(logit + rng.normal(0, SLICE, (len(of), 4)))
     return table(y, e/e.sum(1, keepdims=True), tuple("abcd"), None), of
