@@ -83,7 +83,7 @@ def calibration(pred:Predictions,       # any number of classes
                 bins:int=10,            # of the calibration error, at most
                 n:int=1000,             # resamples, and draws of an honest model
                 seed:int=0              # of both
-               )->dict: # "brier": {"value", "low", "high"}; "ece"; "ece_honest"; each 0 to 1, Brier 0 to 2
+               )->dict: # "brier": {"value", "low", "high"}, 0 to 2; "ece", "ece_honest", 0 to 1
     """Brier score with its interval over groups, and the calibration error beside `ece_honest`.
 
     That is what a model whose every probability is right stays below, at least 39 times in 40, even

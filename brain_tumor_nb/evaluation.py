@@ -454,7 +454,7 @@ def score(pred:Predictions,       # any number of classes
           groups:np.ndarray=None, # int [N], what belongs together; None: each row is on its own
           n:int=1000,             # bootstrap resamples
           seed:int=0              # of the bootstrap
-         )->dict[str,dict]: # name to {"value", "low", "high"}, 0 to 1; None where nothing can be said
+         )->dict[str,dict]: # name to {"value", "low", "high"}, 0 to 1; None where unknown
     """Every metric with a 95 % interval over groups.
 
     DeLong's for AUROC, the percentile bootstrap for the others, Wilson's at 0 and 1."""
@@ -628,7 +628,9 @@ to {{ "%.3f"|format(calibration.brier.high) }}){% endif %}; 0 is best. Expected 
 {{ calibration.ece|pct }}; a model whose every probability is right would stay below
 {{ calibration.ece_honest|pct }} on these slices at least 39 times in 40, even if all slices of a
 group were right or wrong together.
-{% if calibration.tempered %}With each part of these slices at the temperature that fits the other parts ({{ calibration.temperatures }}) they are {{ "%.3f"|format(calibration.tempered.brier.value) }} and {{ calibration.tempered.ece|pct }}.{% endif %}</p>{% endif %}
+{% if calibration.tempered %}With each part of these slices at the temperature that fits the other
+parts ({{ calibration.temperatures }}) they are {{ "%.3f"|format(calibration.tempered.brier.value) }}
+and {{ calibration.tempered.ece|pct }}.{% endif %}</p>{% endif %}
 <div class="figs">{% for name, src in figures %}<figure><img alt="{{ name }}" src="data:image/png;base64,{{ src }}"></figure>{% endfor %}</div>
 <h2>Data</h2><table><tr><td>folder</td><td>{{ data.name }}</td></tr><tr><td>slices</td><td>{{ data.slices }}: {% for c, n in data.counts.items() %}{{ n }} {{ c }}{{ ", " if not loop.last }}{% endfor %}</td></tr>
 <tr><td>groups</td><td>{{ data.groups }} (near duplicates and slices of one subject are kept on one side of every split)</td></tr>

@@ -31,7 +31,7 @@ def compare_auroc(a:Predictions,          # of one model
                   groups:np.ndarray=None, # int [N], for the rows of `a`; None: each slice alone
                   of:str|None=None,       # a class, see `class_parts`
                   z:float=1.96            # normal quantile: 1.96 for a 95 % interval
-                 )->dict: # "difference" of AUROC, a − b, with "low" and "high", −1 to 1; "p", two-sided
+                 )->dict: # {"difference", "low", "high"} of AUROC a − b, −1 to 1; "p", two-sided
     "Paired DeLong test over groups, with Obuchowski's terms."
     from scipy.stats import norm
     a, b, groups = aligned(a, b, groups)
