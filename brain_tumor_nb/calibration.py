@@ -13,13 +13,23 @@ from .data import new_axes
 from .evaluation import Predictions, bootstrap_weights, wilson
 
 # %% ../nbs/07_calibration.ipynb #741d57b1
+def _bins(sure:np.ndarray, # float [N], confidence of each slice
+          bins:int         # at most
+         )->np.ndarray: # int [N], from 0 without gaps
+    "Number of each slice's bin: about as many slices in each, equal confidences together."
+    _, of, count = np.unique(sure, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - count/2                             # mean rank of equal ones
+    return np.unique((middle/len(sure)*bins).astype(int)[of], return_inverse=True)[1]
+
+
 def reliability(pred:Predictions, # any number of classes
                 bins:int=10       # at most; each holds about as many slices as the others
                )->np.ndarray: # float [bins,3]: mean confidence, share that was right, number of slices
-    "Confidence against accuracy, in bins of equal number."
-    sure,right = pred.probs.max(1),pred.probs.argmax(1) == pred.y
-    parts = np.array_split(np.argsort(sure, kind="stable"), min(bins, len(pred)))
-    return np.array([[sure[p].mean(), right[p].mean(), len(p)] for p in parts])
+    "Confidence against accuracy, in bins of about equal number."
+    sure, right = pred.probs.max(1), pred.probs.argmax(1) == pred.y
+    of = _bins(sure, bins)
+    count = np.bincount(of)
+    return np.stack([np.bincount(of, sure)/count, np.bincount(of, right)/count, count], 1)
 
 # %% ../nbs/07_calibration.ipynb #960b441d
 def plot_reliability(pred:Predictions, # any number of classes
@@ -47,24 +57,47 @@ def brier(pred:Predictions,           # any number of classes
 def calibration_error(pred:Predictions, # any number of classes
                       bins:int=10       # at most
                      )->float: # 0 to 1
-    "Expected calibration error of the answers, in bins of equal number."
+    "Expected calibration error, in bins of about equal number."
     sure,right,n = reliability(pred, bins).T
     return float((abs(sure - right)*n).sum()/n.sum())
 
-# %% ../nbs/07_calibration.ipynb #590db894
+# %% ../nbs/07_calibration.ipynb #a14e8cc8
+def _honest_errors(sure:np.ndarray,   # float [N], confidence of each slice
+                   groups:np.ndarray, # int [N], what belongs together
+                   bins:int,          # at most
+                   n:int,             # draws
+                   seed:int           # of the draws
+                  )->np.ndarray: # float [n], 0 to 1
+    "Calibration errors of a model whose every probability is right, each group lucky as a whole."
+    of, (_, g) = _bins(sure, bins), np.unique(groups, return_inverse=True)
+    member = np.eye(of.max() + 1)[of]                               # [N,bins]
+    rng, errors = np.random.default_rng(seed), []
+    for part in np.array_split(np.arange(n), max(1, n*len(sure)//2_000_000)):
+        right = rng.random((len(part), g.max() + 1))[:,g] < sure
+        errors.append(abs((right - sure) @ member).sum(1)/len(sure))
+    return np.concatenate(errors)
+
+
 def calibration(pred:Predictions,       # any number of classes
                 groups:np.ndarray=None, # int [N], what belongs together; None: each slice alone
-                bins:int=10,            # of the calibration error
-                n:int=1000,             # resamples
-                seed:int=0              # of the resamples
-               )->dict: # "brier": {"value", "low", "high"}; "ece": the error; "ece_honest": 97.5 % quantile of it, were all probabilities right
-    "Brier score with its interval from a bootstrap over groups, and the calibration error beside that of an honest model."
-    rng,sure = np.random.default_rng(seed),np.sort(pred.probs.max(1))
-    parts = np.array_split(sure, min(bins, len(sure)))
-    gaps = sum(abs((rng.random((n, len(p))) < p).sum(1) - p.sum()) for p in parts)/len(sure)
-    low,high = np.quantile(brier(pred, bootstrap_weights(np.arange(len(pred)) if groups is None else groups, n, seed)), [.025, .975])
-    value = {k: round(float(v), 6) for k,v in dict(value=brier(pred)[0], low=low, high=high).items()}
-    return dict(brier=value, ece=round(calibration_error(pred, bins), 6), ece_honest=round(float(np.quantile(gaps, .975)), 6))
+                bins:int=10,            # of the calibration error, at most
+                n:int=1000,             # resamples, and draws of an honest model
+                seed:int=0              # of both
+               )->dict: # "brier": {"value", "low", "high"}, 0 to 2; "ece", "ece_honest", 0 to 1
+    """Brier score with its interval over groups, and the calibration error beside `ece_honest`.
+
+    That is what a model whose every probability is right stays below, at least 39 times in 40, even
+    if all slices of a group are right or wrong together. Of one group, the Brier score has no
+    interval: `low` and `high` are None."""
+    groups = np.arange(len(pred)) if groups is None else np.asarray(groups)
+    found = dict(value=brier(pred)[0], low=None, high=None)
+    if len(np.unique(groups)) > 1:
+        drawn = brier(pred, bootstrap_weights(groups, n, seed))
+        found.update(zip(("low", "high"), np.quantile(drawn, [.025, .975])))
+    honest = np.quantile(_honest_errors(pred.probs.max(1), groups, bins, n, seed), .975)
+    def short(v): return None if v is None else round(float(v), 6)
+    return dict(brier={k: short(v) for k, v in found.items()},
+                ece=short(calibration_error(pred, bins)), ece_honest=short(honest))
 
 # %% ../nbs/07_calibration.ipynb #d9524043
 def tempered(probs:np.ndarray, # float [N,C], each row adds up to 1

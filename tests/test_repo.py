@@ -345,3 +345,12 @@ def test_docs_can_be_processed(run, copy, tmp_path):
     run("nbdev_proc_nbs", cwd=copy, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert {path.name for path in (copy/"_proc").glob("*.ipynb")} == {path.name for path in NOTEBOOKS}
     assert cfg["git_url"] in (copy/"nbs"/"nbdev.yml").read_text(encoding="utf-8")
+
+
+def test_coverage_tool(run, tmp_path):
+    "The tool that simulates coverage writes the rows of the committed table, from fewer sets."
+    run("python", ROOT/"tools"/"coverage.py", "--out", tmp_path/"few.csv", "--sets", 5, "--slow-sets", 2)
+    few, whole = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in (tmp_path/"few.csv", NBS/"coverage.csv")]
+    assert list(few[0]) == list(whole[0])
+    same = ("data", "groups", "metric", "interval", "truth")
+    assert [[row[k] for k in same] for row in few] == [[row[k] for k in same] for row in whole]
