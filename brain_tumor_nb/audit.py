@@ -42,7 +42,7 @@ def scan_files(folder:MRIFolder # an opened folder
     return Scan(*columns[:5], np.stack(columns[5]))
 
 # %% ../nbs/04_audit.ipynb #13e54a42
-SWEEP = (.8, .85, ALIKE, .9, .95)     # least agreement after alignment
+SWEEP = (.8, .85, ALIKE, .92, .95)     # least agreement after alignment
 
 def sweep_groups(near:Near,          # see `near_pairs`, found at the lowest level or below
                  n:int,              # number of slices
