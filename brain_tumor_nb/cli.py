@@ -28,7 +28,7 @@ from .data import MRIFolder, PixelStore, data_hash, figure_png, find_data, is_si
 from .duplicates import ALIKE
 from .download import DATASETS, dataset_note, download
 from .calibration import calibration, plot_reliability, temper_folds
-from .evaluation import Predictions, describe_data, positive_class, predict_pixels, save_results, score, write_report
+from .evaluation import INTERVAL_NOTE, Predictions, describe_data, positive_class, predict_pixels, save_results, score, write_report
 from .evaluation import selection_note
 from .model import create_model, head
 from .parallel import launch, train_folds
@@ -137,13 +137,13 @@ def finish_run(out:Path,           # run folder
                splits:list,        # a `Split` a fold
                parts:list,         # `Predictions` of each fold
                histories:list,     # `History` of each fold
-               probes:bool=True    # also ask models that never look at the tumour
+               probes:bool=True,   # also ask models that never look at the tumour
+               by:str="patients"   # how the slices were split, see `find_groups`
               )->dict: # the metrics, see `score`
     "Pool what the folds predicted, score it and write the report."
     groups = splits[0].groups; pred,group_of,k = Predictions.concat(parts),dict(zip(folder.paths, groups)),len(parts)
     rows = np.array([group_of[p] for p in pred.paths])
     if k > 1: mean_history(histories).save(out/"history.csv")
-    by = Config.load(out/"config.json").split
     how = f"Each slice was predicted by a network that saw neither it nor its group in training ({f'{k} folds, pooled' if k > 1 else 'one split'}, split by {by}{', each slice several times' if len(pred) > len(folder) else ''})."
     metrics = save_results(out, pred, rows, histories, folder, describe_data(folder, groups, how)); save_calibration(out, pred, rows)
     if probes: save_probes(out, folder, splits)
@@ -186,7 +186,7 @@ def train_run(data:str|Path|None,      # folder with one sub-folder a class, "ph
             if first: begin_run(out, config, overwrite)
             parts,histories = train_folds(folder, splits, config, out, resume, jobs, progress, say)
             if probes: say("asking models that never look at the tumour, in the same folds (--no-probes leaves them out)")
-            return on_first(lambda: finish_run(out, folder, splits, parts, histories, probes))
+            return on_first(lambda: finish_run(out, folder, splits, parts, histories, probes, config.split))
 
 # %% ../nbs/12_cli.ipynb #a4fb0261
 def load_run(run:str|Path # run folder
@@ -421,13 +421,19 @@ def doctor()->list: # (what, found, way out or "")
     return rows + [("disk", f"{free:.0f} GB free", "" if free > 1 else "a run takes up to a few hundred MB: free some space")]
 
 # %% ../nbs/12_cli.ipynb #dc62ee6b
+_MAIN = ("accuracy", "balanced_accuracy", "auroc", "auroc_fold_mean", "sensitivity", "specificity")
+
 def summary(metrics:dict # see `score`
-           )->str: # one line a metric
+           )->str: # one line per metric
     "The main metrics, for a terminal."
-    pct = lambda v: "    –" if v is None else f"{100*v:5.1f}"
-    shown = [(k, m) for k,m in metrics.items() if k in ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity") or k.endswith("at_working_point")]
+    def span(m):
+        if m["low"] is None: return "(no interval)"
+        return f"(95 % interval {100*m['low']:.1f} to {100*m['high']:.1f})"
+    def value(m): return "    –" if m["value"] is None else f"{100*m['value']:5.1f}"
+    shown = [(k, m) for k,m in metrics.items() if k in _MAIN or k.endswith("at_working_point")]
     wide = max(20, *(len(k) + 1 for k,_ in shown))
-    return "\n".join(f"{k.replace('_', ' ').replace('auroc', 'AUROC'):{wide}}{pct(m['value'])} %  (95 % interval {pct(m['low']).strip()} to {pct(m['high']).strip()})" for k,m in shown)
+    names = [k.replace("_", " ").replace("auroc", "AUROC") for k,_ in shown]
+    return "\n".join(f"{n:{wide}}{value(m)} %  {span(m)}" for n,(_,m) in zip(names, shown))
 
 # %% ../nbs/12_cli.ipynb #171410b2
 def beside(run:str|Path # run folder
@@ -442,7 +448,7 @@ def result_text(run:str|Path, # run folder
                 metrics:dict  # of that run, see `score`
                )->str: # lines for a terminal
     "The result of a run: the probes, the score, and whether the epoch was chosen on these slices."
-    return "\n".join([beside(run) + summary(metrics), *filter(None, [selection_note(run)])])
+    return "\n".join([beside(run) + summary(metrics), *filter(None, [selection_note(run)]), INTERVAL_NOTE])
 
 # %% ../nbs/12_cli.ipynb #358cf131
 @click.group(context_settings=dict(help_option_names=["-h", "--help"], max_content_width=120))

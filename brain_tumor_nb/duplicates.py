@@ -201,7 +201,7 @@ def _one_thread():
     finally: torch.set_num_threads(n)
 
 # %% ../nbs/02_duplicates.ipynb #098b7d67
-ALIKE = .89   # least agreement of near-duplicates, see the table below
+ALIKE = .90   # least agreement of near-duplicates, see the table below
 Near = namedtuple("Near", "pairs mirrored similarity")
 
 def near_pairs(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
