@@ -213,7 +213,7 @@ def pictures(path):
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return [data]
+        return [] if path.name.endswith((".csv.gz", ".npz")) else [data]  # tables of numbers
     found = [data] if path.suffix == ".svg" else []
     if path.suffix == ".ipynb":
         for cell in load(path)["cells"]:
