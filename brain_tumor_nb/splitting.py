@@ -48,7 +48,7 @@ def describe_subjects(folder:MRIFolder # an opened folder
     rest = "" if n == len(folder) else "; of the others only near-duplicates can be kept together"
     if folder.manifest is not None: return f"{names} (manifest.csv){rest}."
     name = known_set(folder)["name"]
-    wrong = [f"{f} (a {c} of its source)" for f,c in disagreeing(name).items() if f in set(folder.paths)]
+    wrong = [f"{f} ({c} in its source)" for f,c in disagreeing(name).items() if f in set(folder.paths)]
     labels = f" Labels as published, of which {len(wrong)} contradict their source: {', '.join(wrong)}."
     return f"{names} (recovered, see known sets: {name}){rest}.{labels if wrong else ''}"
 
