@@ -573,8 +573,12 @@ def describe_data(folder:MRIFolder, # the data
                   how:str           # a sentence: which model predicted what
                  )->dict: # plain values, for JSON
     "Facts about a data set that a reader of a score should know."
-    return dict(name=Path(folder.root).resolve().name, hash=data_hash(folder), simulated=is_simulated(folder.root), slices=len(folder), counts=folder.counts(),
-                groups=len(set(np.asarray(groups).tolist())), people=describe_subjects(folder), left_out=[list(b) for b in folder.bad], how=how)
+    root = Path(folder.root)
+    readme = root/"README.txt"
+    text = readme.read_text(encoding="utf-8", errors="replace")[:5000] if readme.is_file() else ""
+    return dict(name=root.resolve().name, hash=data_hash(folder), simulated=is_simulated(root), slices=len(folder),
+                counts=folder.counts(), groups=len(set(np.asarray(groups).tolist())), people=describe_subjects(folder),
+                readme=text, left_out=[list(b) for b in folder.bad], how=how)
 
 # %% ../nbs/06_evaluation.ipynb #30fd6c10
 def save_results(run:str|Path,      # run folder
@@ -644,7 +648,8 @@ group were right or wrong together.
 parts ({{ calibration.temperatures }}) they are {{ "%.3f"|format(calibration.tempered.brier.value) }}
 and {{ calibration.tempered.ece|pct }}.{% endif %}</p>{% endif %}
 <div class="figs">{% for name, src in figures %}<figure><img alt="{{ name }}" src="data:image/png;base64,{{ src }}"></figure>{% endfor %}</div>
-<h2>Data</h2><table><tr><td>folder</td><td>{{ data.name }}</td></tr><tr><td>slices</td><td>{{ data.slices }}: {% for c, n in data.counts.items() %}{{ n }} {{ c }}{{ ", " if not loop.last }}{% endfor %}</td></tr>
+<h2>Data</h2>{% if data.readme %}<details><summary>README of the data: source and licence</summary>
+<pre>{{ data.readme }}</pre></details>{% endif %}<table><tr><td>folder</td><td>{{ data.name }}</td></tr><tr><td>slices</td><td>{{ data.slices }}: {% for c, n in data.counts.items() %}{{ n }} {{ c }}{{ ", " if not loop.last }}{% endfor %}</td></tr>
 <tr><td>subjects</td><td>{{ data.people }}</td></tr>
 <tr><td>groups</td><td>{{ data.groups }} (of slices that stay on one side of a split)</td></tr>
 <tr><td>left out</td><td>{{ data.left_out|length }} files{% for p, r in data.left_out[:20] %}<br>{{ p }}: {{ r }}{% endfor %}{% if data.left_out|length > 20 %}<br>…{% endif %}</td></tr></table>
