@@ -158,6 +158,7 @@ def audit(folder:MRIFolder,              # an opened folder
           mapping:dict|None=None         # class names of either folder to common ones, see `between`
          )->dict: # plain values, for JSON
     "What should be known of a folder before a model sees it."
+    if not 0 < least <= 1: raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is {ALIKE}")
     seen = scan_files(folder); near = near_pairs(seen.thumbs, least=min(*SWEEP, least)); subjects = read_subjects(folder)
     told = {t: describe_groups(g, folder) for t,g in sweep_groups(near, len(folder), (*SWEEP, least)).items()}
     same = lambda values: describe_groups(np.unique(values, return_inverse=True)[1], folder)

@@ -87,7 +87,7 @@ def _nearest(descriptors, queries, k):
 
 def candidates(thumbs:np.ndarray,           # uint8 [N,48,48], no two the same
                others:np.ndarray|None=None, # uint8 [M,48,48], another folder's; None: look within `thumbs`
-               k:int=8                      # how many of the nearest, 1 or more
+               k:int=8                      # nearest hits per slice, 1 or more; a slice and its mirror image are two
               )->tuple:  # int [P,2] of indices, into `thumbs` and `others`; bool [P], whether the first must be mirrored
     "Pairs of slices with near descriptors, as they are or mirrored."
     within = others is None
@@ -190,7 +190,7 @@ def similarity(thumbs:np.ndarray,   # uint8 [N,48,48]
         return _similarity(np.where(mirrored[now,None,None], a[:,:,::-1], a), b)
     with _one_thread():
         found = list(in_threads(some, range(0, len(pairs), block), block=16))
-    return np.concatenate([np.zeros(0, np.float32), *found])
+    return np.concatenate([np.zeros(0, np.float32), *found]).clip(max=1)
 
 @contextmanager
 def _one_thread():
@@ -208,8 +208,10 @@ def near_pairs(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
                others:np.ndarray|None=None, # uint8 [M,48,48], another folder's; None: look within `thumbs`
                least:float=ALIKE,           # least agreement, above 0 to 1
                k:int=8                      # candidates per slice
-              )->Near: # int [P,2] of indices, each pair once; bool [P]; float32 [P], `least` to 1
-    "Near-duplicates within a folder, or between one and another; of exact copies, the first is compared."
+              )->Near: # int [P,2] of indices; bool [P], whether the first is mirrored; float32 [P], `least` to 1
+    "Near-duplicates within a folder, or between one and another; exact copies are paired with the first of them alone."
+    for t in (thumbs, thumbs if others is None else others): _check_thumbnails(t)
+    if k < 1: raise ValueError(f"k={k} candidates per slice are none: give 1 or more, the default is 8")
     if not 0 < least <= 1: raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is {ALIKE}")
     within = others is None
     first = _first_copy(thumbs)
@@ -222,6 +224,12 @@ def near_pairs(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
     order = order[agree[order] >= least]
     best = order[np.unique(pairs[order], axis=0, return_index=True)[1]]
     return _with_copies(Near(pairs[best], mirrored[best], agree[best]), first, within)
+
+def _check_thumbnails(thumbs):
+    "`ValueError` unless these are thumbnails."
+    shape,kind = getattr(thumbs, "shape", None), getattr(thumbs, "dtype", type(thumbs).__name__)
+    if shape is None or kind != np.uint8 or len(shape) != 3 or shape[1:] != (SIDE, SIDE) or not shape[0]:
+        raise ValueError(f"thumbnails are uint8 [N,{SIDE},{SIDE}] with N of 1 or more, see thumbnails(folder), not {kind} {shape or ''}")
 
 def _first_copy(thumbs):
     "Index of the first exact copy of each thumbnail, int [N]."

@@ -32,10 +32,11 @@ COMPLETE = {"brain_tumor_dataset": True,            # the sets we know; does the
             "brain_mri_4class_testing": False}
 
 def known_rows(name:str,                # of a set in `COMPLETE`, or a key of `tables`
-               tables:dict|None=None    # name to CSV file of sets of your own
+               tables:dict|None=None    # name to CSV file of sets of your own, with the columns file and phash
               )->dict[str,dict]: # file to its row, all text: file, phash; of some sets sha256, group, fold, subject, cheng_file, mirrored
     "The table of a set."
     own = (tables or {}).get(name)
+    if not own and name not in COMPLETE: raise ValueError(f"no table of {name}: known sets are {', '.join(COMPLETE)}")
     path = Path(own) if own else resource_files("brain_tumor_nb")/"known"/f"{name}_slices.csv"
     with path.open(encoding="utf-8", newline="") as f: return {r["file"]: r for r in csv.DictReader(f)}
 
@@ -53,14 +54,18 @@ def known_set(folder,                         # an opened `MRIFolder`
               tables:dict|None=None           # name to CSV file of sets of your own
              )->dict|None: # name; listed: number of files; identical, alike, missing, changed, extra: lists of files; same: whether it is that set, whole. None where it resembles none
     "Which set a folder is a copy of, and what is different."
-    paths,sets = set(folder.paths),{n: known_rows(n, tables) for n in {**COMPLETE, **(tables or {})}}
-    common = {n: len(rows.keys() & paths) for n,rows in sets.items()}
-    name = max(common, key=common.get)
-    rows,n = sets[name],common[name]
-    if n < 10 or n < min(len(rows), len(paths))/2: return None
-    identical,alike = _verified(folder, rows, hashes)
-    if len(identical) + len(alike) < n/2: return None
-    good = {*identical, *alike}
+    sets = {n: known_rows(n, tables) for n in {**COMPLETE, **(tables or {})}}
+    common = {n: len(rows.keys() & set(folder.paths)) for n,rows in sets.items()}
+    for name in sorted(common, key=common.get, reverse=True):
+        rows,n = sets[name],common[name]
+        if n < 10 or n < min(len(rows), len(folder.paths))/2: continue
+        identical,alike = _verified(folder, rows, hashes)
+        if len(identical) + len(alike) >= n/2: return _compared(folder, name, rows, identical, alike)
+    return None
+
+def _compared(folder, name, rows, identical, alike):
+    "What `known_set` says of a folder whose slices `identical` and `alike` are those of a set."
+    paths,good = set(folder.paths),{*identical, *alike}
     missing,extra = [f for f in rows if f not in paths],[p for p in folder.paths if p not in rows]
     changed = [f for f in rows if f in paths and f not in good]
     same = not (missing or changed or (extra and COMPLETE.get(name, True)))
@@ -68,7 +73,7 @@ def known_set(folder,                         # an opened `MRIFolder`
 
 # %% ../nbs/00_known.ipynb #5f37521e
 def known_subjects(folder,                      # an opened `MRIFolder`
-                   found:dict|None=None,        # see `known_set`; None: asked here
+                   found:dict|None=None,        # see `known_set`; None: found with `known_set`
                    tables:dict|None=None        # name to CSV file of sets of your own
                   )->dict[str,str]: # path of a slice to its subject; empty where nothing is known
     "The subjects that we know of a copy of a public set, for the slices whose contents are as listed."

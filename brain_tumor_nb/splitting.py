@@ -31,11 +31,14 @@ def connect(n:int,            # number of slices
 # %% ../nbs/03_splitting.ipynb #3d54d39e
 def read_subjects(folder:MRIFolder # an opened folder
                  )->list|None:     # subject of each slice, None where it is unknown; None if all are
-    "Subjects from the column `subject` of `manifest.csv`; without one, those that we know of a public set."
-    if folder.manifest is None: named = known_subjects(folder)
-    else: named = {p: row.get("subject", "") for p,row in folder.manifest.items()}
+    "Subjects from the column `subject` of `manifest.csv`; without this column, those that we know of a public set."
+    named = _named(folder) or known_subjects(folder)
     found = [named.get(p) or None for p in folder.paths]
     return found if any(found) else None
+
+def _named(folder):
+    "Subjects that the manifest names, by path."
+    return {p: row["subject"] for p,row in (folder.manifest or {}).items() if row.get("subject")}
 
 # %% ../nbs/03_splitting.ipynb #141db0a0
 def describe_subjects(folder:MRIFolder # an opened folder
@@ -44,9 +47,10 @@ def describe_subjects(folder:MRIFolder # an opened folder
     subjects = read_subjects(folder)
     if not subjects: return "No subject is known: only near-duplicates can be kept together."
     n = len(folder) - subjects.count(None)
-    names = f"{len(set(subjects) - {None})} subjects known for {n} of {len(folder)} slices"
+    people = len(set(subjects) - {None})
+    names = f"{people} subject{'s'*(people > 1)} known for {n} of {len(folder)} slices"
     rest = "" if n == len(folder) else "; of the others only near-duplicates can be kept together"
-    if folder.manifest is not None: return f"{names} (manifest.csv){rest}."
+    if _named(folder): return f"{names} (manifest.csv){rest}."
     name = known_set(folder)["name"]
     wrong = [f"{f} ({c} in its source)" for f,c in disagreeing(name).items() if f in set(folder.paths)]
     labels = f" Labels as published, of which {len(wrong)} contradict their source: {', '.join(wrong)}."
@@ -57,18 +61,20 @@ SPLITS = ("random", "near-duplicates", "patients")
 
 def find_groups(folder:MRIFolder,       # an opened folder
                 by:str="patients",      # "random": each slice alone; "near-duplicates"; "patients": subjects, and near-duplicates where one is unknown
-                subjects:list|None=None # subject of each slice or None, as in `read_subjects`; None: ask it
+                subjects:list|None=None # subject of each slice or None, as in `read_subjects`; None: found with `read_subjects`
                )->np.ndarray:           # int [N], group of each slice, numbered from 0
     "Slices that must stay on one side of a split."
     if by not in SPLITS: raise ValueError(f"a split by {by!r} is none of {', '.join(SPLITS)}")
     if by == "random": return np.arange(len(folder))
     if by == "near-duplicates": return connect(len(folder), near_pairs(thumbnails(folder)).pairs)
-    subjects = subjects or read_subjects(folder) or [None]*len(folder)
+    if subjects is None: subjects = read_subjects(folder) or [None]*len(folder)
+    if len(subjects) != len(folder):
+        raise ValueError(f"{len(subjects)} subjects for {len(folder)} slices: give one per slice, None where it is unknown")
+    unknown = np.array([s is None or s == "" or s != s for s in subjects])      # NaN is not equal to itself
     first = {}
-    same = np.array([[first.setdefault(s, i), i] for i,s in enumerate(subjects) if s], int).reshape(-1, 2)
-    if all(subjects): return connect(len(folder), same)
+    same = np.array([[first.setdefault(s, i), i] for i,s in enumerate(subjects) if not unknown[i]], int).reshape(-1, 2)
+    if not unknown.any(): return connect(len(folder), same)
     near = near_pairs(thumbnails(folder)).pairs
-    unknown = np.array([s is None for s in subjects])
     return connect(len(folder), np.concatenate([near[unknown[near].any(1)], same]))
 
 # %% ../nbs/03_splitting.ipynb #5578c9c0
@@ -161,9 +167,11 @@ def leaks(split:Split,      # any split
           groups:np.ndarray # int [N], the groups to check against; not those that the split was made with
          )->Leaks: # groups on both sides; validation slices in them; their share, 0 to 1
     "What a split leaks from training to validation."
-    if groups is split.groups:
+    groups = np.asarray(groups)
+    if len(groups) != len(split.groups):
+        raise ValueError(f"{len(groups)} groups for {len(split.groups)} slices: give one per slice")
+    if np.array_equal(groups, split.groups) and len(set(split.groups)) < len(groups):
         raise ValueError("these are the groups that the split was made with, which it keeps together by construction: "
                          "check against others, such as find_groups(folder, by=\"near-duplicates\")")
-    groups = np.asarray(groups)
     seen = np.isin(groups[split.valid], groups[split.train])
     return Leaks(len(set(groups[split.valid][seen].tolist())), int(seen.sum()), float(seen.mean()))
