@@ -180,6 +180,16 @@ def test_committed_tests_are_of_the_committed_predictions():
         assert new["predictions"] == r["predictions"], f"again: {r['command']}"
 
 
+def test_committed_exhibit_adds_up():
+    found = {tuple(r[k] for k in exhibits.KEYS): r for r in read(ROOT/"nbs/exhibits.csv")}
+    assert {s for s, *_ in found} <= {"cheng", "brain_mri_4class"}
+    for (*which, name), r in found.items():
+        assert float(r["low"]) <= float(r["value"]) <= float(r["high"]) and not r["commit"].endswith("dirty"), r
+        if " less " in name:
+            a, b = (float(found[*which, side]["value"]) for side in name.split(" less "))
+            assert abs(a - b - float(r["value"])) < 2e-6, r
+
+
 def test_readme_shows_the_figure_of_the_results():
     def picture(name):
         cells = json.loads((ROOT/"nbs"/name).read_text(encoding="utf-8"))["cells"]
