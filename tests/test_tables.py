@@ -16,6 +16,7 @@ from conftest import ROOT
 
 sys.path.append(str(ROOT/"tools"))
 import compare  # noqa: E402
+import exhibits  # noqa: E402
 import rows  # noqa: E402
 
 
@@ -122,6 +123,37 @@ def test_transfer_to_slices_without_tumour_counts_false_alarms(run, trained, sli
     assert row["positive"] == "0" and row["auroc"] == "" and 0 <= float(row["specificity"]) <= 1
 
 
+def test_exhibit_shows_a_planted_leak():
+    "Slices that resemble their patient's alone are recognised only while that patient is in the training set."
+    rng = np.random.default_rng(0)
+    patient = np.arange(400)//4
+    y = (patient % 2).astype(int)
+    x = rng.normal(size=(100, 8))[patient] + rng.normal(size=(400, 8))/100
+    train, valid = np.arange(400)[np.arange(400) % 4 > 0], np.arange(400)[::4]
+    right, sizes = exhibits.predict_fold(exhibits.fitter(x, y, "nearest"), y, train, valid, patient//2 % 10, rng)
+    assert all(right[name].min() > 1 - 1e-9 for name in ("all", "other slices", "other patients"))
+    assert .3 < right["patient"].mean() < .7
+    assert sizes["patient"] == sizes["other slices"] == [270]*10 and sizes["all"] == [300]
+
+
+def test_control_leaves_out_as_many_of_each_class():
+    y, train = np.repeat([0, 1, 2], 40), np.arange(0, 120, 2)
+    mine = np.isin(np.arange(120), [0, 2, 4, 50, 51])
+    some = exhibits.without_others(y, train, mine, np.random.default_rng(0))
+    assert {0, 2, 4, 50} <= set(some.tolist()) <= set(train.tolist())
+    assert np.bincount(y[some]).tolist() == [17, 19, 20]
+
+
+def test_exhibit_is_measured_twice_the_same(run, slices, tmp_path):
+    for name in ("a", "b"):
+        run("python", "tools/exhibits.py", "few", slices, "--seeds", 1, "--out", tmp_path/f"{name}.csv")
+    assert (tmp_path/"a.csv").read_bytes() == (tmp_path/"b.csv").read_bytes()
+    found = read(tmp_path/"a.csv")
+    assert {(r["model"], r["measure"]) for r in found} == {(m, f) for m in ("frozen", "nearest") for f in ("accuracy", "sensitivity, no", "sensitivity, yes")}
+    assert len(found) == 54 and all(float(r["low"]) <= float(r["value"]) <= float(r["high"]) for r in found)
+    assert "must be 1 or more" in run("python", "tools/exhibits.py", "few", slices, "--seeds", 0, rc=2)
+
+
 def agree(table, kept, close=.001):
     "Accuracy and AUROC of every row whose predictions are kept."
     for r in read(table):
@@ -146,6 +178,16 @@ def test_committed_tests_are_of_the_committed_predictions():
     for r in rows.read(ROOT/"nbs/paired.csv"):
         new = compare.compare(r["set"], r["a"], r["b"])
         assert new["predictions"] == r["predictions"], f"again: {r['command']}"
+
+
+def test_committed_exhibit_adds_up():
+    found = {tuple(r[k] for k in exhibits.KEYS): r for r in read(ROOT/"nbs/exhibits.csv")}
+    assert {s for s, *_ in found} <= {"cheng", "brain_mri_4class"}
+    for (*which, name), r in found.items():
+        assert float(r["low"]) <= float(r["value"]) <= float(r["high"]) and not r["commit"].endswith("dirty"), r
+        if " less " in name:
+            a, b = (float(found[*which, side]["value"]) for side in name.split(" less "))
+            assert abs(a - b - float(r["value"])) < 2e-6, r
 
 
 def test_readme_shows_the_figure_of_the_results():

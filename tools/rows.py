@@ -21,7 +21,7 @@ from brain_tumor_nb.evaluation import Predictions
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT/"nbs/predictions"     # SET/SPLIT-MODEL.csv.gz, and SET/groups.csv.gz
 TABLES = ("nbs/results.csv", "nbs/recipe.csv", "nbs/transfer.csv", "nbs/paired.csv",
-          "nbs/predictions")
+          "nbs/exhibits.csv", "nbs/predictions")
 
 
 def commit():
