@@ -221,15 +221,15 @@ def first_row(rows, **cells):
 
 
 @pytest.mark.parametrize("slip, words", [
-    (lambda rows: first_row(rows, prob_no="1.2", prob_yes="-0.2"), "between 0 and 1"),
+    (lambda rows: first_row(rows, prob_no="1.2", prob_yes="-0.2"), "a probability is from 0 to 1"),
     (lambda rows: first_row(rows, prob_no="0.3", prob_yes="0.9"), "add up to 1.2, not 1"),
     (lambda rows: [rows[0], rows[2], *rows[2:]], "has 2 rows: give one row per slice"),
     (lambda rows: [*rows, rows[1]], "has 2 rows: give one row per slice"),
     (lambda rows: first_row(rows, path=rows[1][0].replace("/", "\\")), "and / in all paths"),
-    (lambda rows: first_row(rows, label="No"), "has the label No: correct it to one of"),
+    (lambda rows: first_row(rows, label="No"), "label 'No' has no column prob_No"),
     (lambda rows: first_row(rows, label="yes"), "and lies in no: correct the label"),
     (lambda rows: rows[:-1], "have no prediction, such as"),
-    (lambda rows: [[*rows[0][:3], "prob_none", "prob_yes"], *rows[1:]], "do not fit the classes"),
+    (lambda rows: [[*rows[0][:3], "prob_none", "prob_yes"], *rows[1:]], "label 'no' has no column prob_no"),
     (lambda rows: [rows[0], *([*r[:2], i % 2, *r[3:]] for i, r in enumerate(rows[1:]))], "one group"),
 ])
 def test_predictions_made_elsewhere(run, slices, predicted, tmp_path, slip, words):

@@ -52,8 +52,8 @@ def test_altered_output_is_noticed(run, tmp_path):
     "nbval passes a copy of a notebook, and fails once a character of a stored output is changed. The copy ends after that output, to be quick."
     (tmp_path/"nbs").mkdir()
     for name in ("settings.ini", "pyproject.toml", "nbs/conftest.py"): shutil.copy(ROOT/name, tmp_path/name)
-    texts = {path: first_text(json.loads(path.read_text(encoding="utf-8"))["cells"]) for path in NOTEBOOKS}
-    path = min((path for path in NOTEBOOKS if texts[path]), key=lambda path: texts[path][0])
+    texts = {path: first_text(json.loads(path.read_text(encoding="utf-8"))["cells"]) for path in NOTEBOOKS if path.name[0].isdigit()}  # the others read tables beside them
+    path = min((path for path in texts if texts[path]), key=lambda path: texts[path][0])
     book, copy = json.loads(path.read_text(encoding="utf-8")), tmp_path/"nbs"/path.name
     last, lines = first_text(book["cells"])
     book["cells"] = book["cells"][:last+1]
