@@ -70,6 +70,7 @@ def coarse(thumbs:np.ndarray # uint8 [N,48,48]
     blocks = equalise(thumbs).reshape(len(thumbs), 16, SIDE//16, 16, SIDE//16)
     return blocks.mean((2, 4)).reshape(len(thumbs), -1)
 
+# %% ../nbs/02_duplicates.ipynb #87b4645c
 def describe(thumbs:np.ndarray # uint8 [N,48,48]
             )->np.ndarray:     # float32 [N,64], each row of length 1
     "The descriptor of each thumbnail."
@@ -149,6 +150,7 @@ def align(maps:torch.Tensor,   # float [B,2,3], where to start
         maps = maps + torch.linalg.solve(H, J @ miss)[:,:,0].clamp(-.15, .15).view(-1, 2, 3)
     return maps
 
+# %% ../nbs/02_duplicates.ipynb #a0d9e5b0
 def agreement(maps:torch.Tensor,  # float [B,2,3]
               fixed:torch.Tensor, # float [B,1,S,S]
               moving:torch.Tensor # float [B,1,S,S]
