@@ -10,7 +10,9 @@ import pytest
 from brain_tumor_nb.cli import train_run
 from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.evaluation import all_metrics
+from brain_tumor_nb.known import known_rows
 from brain_tumor_nb.phantom import phantom_folder
+from brain_tumor_nb.splitting import Split, refuse_withdrawn
 from brain_tumor_nb.training import Config
 from conftest import ROOT
 
@@ -196,3 +198,27 @@ def test_readme_shows_the_figure_of_the_results():
         outputs = [o.get("data", {}) for cell in cells for o in cell.get("outputs", [])]
         return next("".join("".join(d["image/png"]).split()) for d in outputs if "image/png" in d)
     assert picture("index.ipynb") == picture("results.ipynb"), "run index.ipynb after results.ipynb"
+
+
+def test_withdrawn_folds_are_refused(tmp_path):
+    "The four-class folds published first, whose folds stand in withdrawn_folds.txt, a digit per slice in the table's order."
+    paths = list(known_rows("brain_mri_4class"))
+    digits = "".join((ROOT/"tests/withdrawn_folds.txt").read_text(encoding="utf-8").split())
+    assert len(digits) == len(paths) == 5708
+    for fold in "01234":
+        valid = [i for i, d in enumerate(digits) if d == fold]
+        train = [i for i, d in enumerate(digits) if d != fold]
+        file = tmp_path/f"{fold}.json"
+        Split(train, valid, paths, [0]*len(paths), 0, "").save(file)
+        with pytest.raises(ValueError, match="34bce4, withdrawn because mirror images"): Split.load(file)
+        with pytest.raises(ValueError, match="34bce4"): refuse_withdrawn([paths[i] for i in valid[::-1]])
+        refuse_withdrawn([paths[i] for i in valid[1:]])
+
+
+def test_published_folds_keep_patients_together():
+    "The folds of the committed table: no subject, and no copy of one slice of cheng, stands in two of them."
+    folds = {"subject": {}, "cheng_file": {}, "group": {}}
+    for r in known_rows("brain_mri_4class").values():
+        for key, seen in folds.items():
+            if r[key]: assert seen.setdefault(r[key], r["fold"]) == r["fold"], r
+    assert len(folds["subject"]) == 209 and len(folds["cheng_file"]) == 2800
