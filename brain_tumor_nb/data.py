@@ -284,7 +284,9 @@ def resize_image(im:Image.Image,   # grey, any size
         most = 3*min(im.size)                  # of a long strip only the middle counts: shrink that, or enlarge it
         if max(im.size) > most: im = tvf.center_crop(im, (min(im.height, most), min(im.width, most)))
         return tvf.center_crop(tvf.resize(im, size), size)
-    if fit == "pad": return ImageOps.pad(im, (size, size), Image.Resampling.BILINEAR)
+    if fit == "pad":
+        shape = [max(1, round(n/max(im.size)*size)) for n in im.size]   # a strip keeps one pixel
+        return ImageOps.pad(im.resize(shape, Image.Resampling.BILINEAR), (size, size))
     if fit == "squash": return im.resize((size, size), Image.Resampling.BILINEAR)
     if fit == "widen":
         scale = size/max(im.size)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'ALIKE', 'Near', 'head_box', 'thumbnail', 'thumbnails', 'equalise', 'coarse', 'describe', 'candidates', 'band',
-           'align', 'agreement', 'similarity', 'near_pairs']
+           'align', 'agreement', 'similarity', 'pairs_to_compare', 'near_pairs']
 
 # %% ../nbs/02_duplicates.ipynb #237f0897
 import hashlib
@@ -43,7 +43,10 @@ def thumbnail(im:Image.Image # grey, any size
 def thumbnails(folder:MRIFolder # an opened folder
               )->np.ndarray:    # uint8 [N,48,48]
     "The thumbnail of every slice."
-    return np.stack(list(folder.map(thumbnail)))
+    found = np.empty((len(folder), SIDE, SIDE), np.uint8)      # filled one by one: never two copies of all
+    for i,t in enumerate(folder.map(thumbnail)):
+        found[i] = t
+    return found
 
 # %% ../nbs/02_duplicates.ipynb #52387e08
 def equalise(thumbs:np.ndarray # uint8 [N,S,S]
@@ -203,6 +206,27 @@ def _one_thread():
     finally: torch.set_num_threads(n)
 
 # %% ../nbs/02_duplicates.ipynb #098b7d67
+def pairs_to_compare(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
+                     others:np.ndarray|None=None, # uint8 [M,48,48], another folder's; None: look within `thumbs`
+                     k:int=8                      # candidates per slice, 1 or more
+                    )->tuple: # int [P,2] of indices; bool [P], whether the first must be mirrored; int [N], the first exact copy of each slice
+    "Candidates among slices of which exact copies are left out."
+    first = _first_copy(thumbs)
+    mine = np.unique(first)
+    theirs = mine if others is None else np.unique(_first_copy(others))
+    pairs,mirrored = candidates(_take(thumbs, mine), None if others is None else _take(others, theirs), k)
+    return np.stack([mine[pairs[:,0]], theirs[pairs[:,1]]], 1), mirrored, first
+
+def _first_copy(thumbs):
+    "Index of the first exact copy of each thumbnail, int [N]."
+    seen = {}
+    return np.array([seen.setdefault(hashlib.sha256(t.tobytes()).digest(), i) for i,t in enumerate(thumbs)], int)
+
+def _take(thumbs, rows):
+    "Some thumbnails; all of them are not copied."
+    return thumbs if len(rows) == len(thumbs) else thumbs[rows]
+
+# %% ../nbs/02_duplicates.ipynb #11298cd2
 ALIKE = .90   # least agreement of near-duplicates, see the table below
 Near = namedtuple("Near", "pairs mirrored similarity")
 
@@ -216,11 +240,7 @@ def near_pairs(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
     if k < 1: raise ValueError(f"k={k} candidates per slice are none: give 1 or more, the default is 8")
     if not 0 < least <= 1: raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is {ALIKE}")
     within = others is None
-    first = _first_copy(thumbs)
-    mine = np.unique(first)
-    theirs = mine if within else np.unique(_first_copy(others))
-    pairs,mirrored = candidates(thumbs[mine], None if within else others[theirs], k)
-    pairs = np.stack([mine[pairs[:,0]], theirs[pairs[:,1]]], 1)
+    pairs,mirrored,first = pairs_to_compare(thumbs, others, k)
     agree = similarity(thumbs, thumbs if within else others, pairs, mirrored)
     order = np.lexsort((-agree, pairs[:,1], pairs[:,0]))
     order = order[agree[order] >= least]
@@ -232,11 +252,6 @@ def _check_thumbnails(thumbs):
     shape,kind = getattr(thumbs, "shape", None), getattr(thumbs, "dtype", type(thumbs).__name__)
     if shape is None or kind != np.uint8 or len(shape) != 3 or shape[1:] != (SIDE, SIDE) or not shape[0]:
         raise ValueError(f"thumbnails are uint8 [N,{SIDE},{SIDE}] with N of 1 or more, see thumbnails(folder), not {kind} {shape or ''}")
-
-def _first_copy(thumbs):
-    "Index of the first exact copy of each thumbnail, int [N]."
-    seen = {}
-    return np.array([seen.setdefault(hashlib.sha256(t.tobytes()).digest(), i) for i,t in enumerate(thumbs)], int)
 
 def _with_copies(near, first, within):
     "The pairs of exact copies as well; `first` [N] is the first copy of each slice."

@@ -38,7 +38,11 @@ def known_rows(name:str,                # of a set in `COMPLETE`, or a key of `t
     own = (tables or {}).get(name)
     if not own and name not in COMPLETE: raise ValueError(f"no table of {name}: known sets are {', '.join(COMPLETE)}")
     path = Path(own) if own else resource_files("brain_tumor_nb")/"known"/f"{name}_slices.csv"
-    with path.open(encoding="utf-8", newline="") as f: return {r["file"]: r for r in csv.DictReader(f)}
+    with path.open(encoding="utf-8", newline="") as f:
+        table = csv.DictReader(f)
+        missing = {"file", "phash"} - set(table.fieldnames or ())
+        if missing: raise ValueError(f"{path} has no column {' or '.join(sorted(missing))}: a table of a set needs file and phash")
+        return {r["file"]: r for r in table}
 
 # %% ../nbs/00_known.ipynb #7e59fcd8
 def _verified(folder, rows, hashes):

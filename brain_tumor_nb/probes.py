@@ -260,7 +260,7 @@ def source_sentence(table:dict,       # see `probe_table`
     own = metrics["auroc"]["value"] if metrics else None
     model = f", the model {own:.2f}" if own is not None else ""
     return (f"{words[0].upper()}{words[1:]} reaches {found}{model}: "
-            "part of such a score may be the source of the slices, not the tumour.")
+            "part of such a score may come from the source, the plane or the head's outline, not from the tumour.")
 
 # %% ../nbs/07_probes.ipynb #064f06cf
 def near_sentence(near:dict # see `near_duplicates`

@@ -24,7 +24,7 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from .data import MRIFolder, PixelStore, make_loader, spawn_seed, write_file
-from .model import create_model, fill_weights, freeze, head, param_groups, weights_stats, without_norms
+from .model import LITES, create_model, fill_weights, freeze, head, param_groups, weights_stats, without_norms
 from .normalization import Stats, VIEWS, channel_stats, check_normalized, sample_draws, train_transform, valid_transform, view
 from .splitting import SPLITS, Split
 
@@ -87,7 +87,7 @@ class Config:
         "EfficientNet-Lite0 from ImageNet, its later blocks fine-tuned, at most ten epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
         recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15, mixup=.2, batch_size=16, epochs=10, optimizer="adamw",
                       lr=2e-3, body_lr=5e-4, weight_decay=.01, schedule="one-cycle", trainable=.4, views=6, keep="last")
-        if changes.get("arch", "efficientnet_lite0") != "efficientnet_lite0": recipe["weights"] = "default"
+        if changes.get("arch", LITES[0]) not in LITES: recipe["weights"] = "default"
         if slices: recipe["epochs"] = min(10, max(2, round(60_000/slices)))
         if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0)      # 288, 224, 160 pixels
         if changes.get("weights") == "none": recipe.update(trainable=1, body_lr=None)     # nothing learnt yet that could be frozen
