@@ -3,6 +3,7 @@ import csv
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from conftest import ROOT
 sys.path.append(str(ROOT/"tools"))
 import compare  # noqa: E402
 import exhibits  # noqa: E402
+import recipe  # noqa: E402
 import rows  # noqa: E402
 
 
@@ -92,6 +94,27 @@ def test_slips_are_answered_in_one_line(measured, run):
     assert "is not split by patients" in run("python", "tools/reference.py", "brain_tumor_dataset", folder, "--split", "patients", rc=2)
     assert "Traceback" not in run("python", "tools/reference.py", "few", folder/"nowhere", rc=1)
     assert "measure that row" in run("python", "tools/compare.py", "few", "patients/few", "patients/frozen", "--kept", folder/"kept", rc=2)
+
+
+def test_a_recipe_is_chosen_without_the_fold_it_predicts(slices, tmp_path, monkeypatch):
+    sizes = {f"{n} pixels": replace(recipe.HEAD, size=n, views=1) for n in (32, 64)}
+    monkeypatch.setattr(recipe, "CANDIDATES_FEW", sizes)
+    choice = recipe.Choice(MRIFolder(slices), 2, tmp_path, 1)
+    for folds in choice.seeds:
+        for s, (k, j) in zip(recipe.without(folds, choice.pairs), choice.pairs):
+            assert s.valid == sorted(folds[k].valid + folds[j].valid)
+            assert not set(choice.groups[s.train]) & set(choice.groups[s.valid])
+    recipe.measure("few", choice, tmp_path/"recipe.csv", "this test")
+    found = {r["candidate"]: r for r in read(tmp_path/"recipe.csv")}
+    assert list(found) == [*sizes, "chosen"]
+    assert sum(int(found[c]["chosen_in"]) for c in sizes) == 10             # two seeds of five folds
+    inner = np.array([choice.inner(c) for c in sizes])                      # kept: nothing is trained again
+    assert float(found["chosen"]["inner_auroc"]) == pytest.approx(inner.max(0).mean(), abs=1e-6)
+    best = [list(sizes)[b] for b in inner[:, 0].argmax(0)]
+    chosen = recipe.pick({c: choice.outer(c)[0] for c in sizes}, best)
+    assert sorted(chosen.paths) == sorted(choice.folder.paths)
+    one = choice.outer(best[2])[0]
+    assert (chosen[np.array(chosen.folds) == 2].probs == one[np.array(one.folds) == 2].probs).all()
 
 
 def test_rounding_keeps_the_class_on_top():
