@@ -81,15 +81,22 @@ def float_stats(batches:Iterable # floating-point tensors [B,C,H,W], any scale
     return mean.tolist(), (m2/n).sqrt().tolist()
 
 # %% ../nbs/02_normalization.ipynb #c3713c0f
-def rotate(x:torch.Tensor,     # [B,C,H,W], float
-           degrees:torch.Tensor # [B], counter-clockwise
+def rotate(x:torch.Tensor,       # [B,C,H,W], float
+           degrees:torch.Tensor, # [B], counter-clockwise
+           width=1.,             # [B], or a number for all: how much wider a slice becomes, above 0
+           height=1.,            # the same: how much taller
+           right=0.,             # [B], or a number for all: how far a slice moves, share of the width
+           down=0.               # the same, share of the height
           )->torch.Tensor: # same shape, black where nothing was
-    "Turn each slice of a batch by an angle of its own, about its centre."
+    "Move, stretch and turn each slice of a batch by amounts of its own, about the picture's centre."
     t = torch.deg2rad(degrees).to(x)
     h,w = x.shape[-2:]
-    row = lambda *v: torch.stack([torch.as_tensor(e).to(x).expand(len(x)) for e in v], -1)
-    theta = torch.stack([row(t.cos(), -t.sin()*h/w, 0), row(t.sin()*w/h, t.cos(), 0)], 1)
-    return F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), padding_mode="zeros", align_corners=False)
+    amounts = [torch.as_tensor(v).to(x).expand(len(x)) for v in (width, height, right, down)]
+    width,height,right,down = amounts
+    across = torch.stack([t.cos()/width, -t.sin()*h/w/width, -2*right], -1)
+    along = torch.stack([t.sin()*w/h/height, t.cos()/height, -2*down], -1)
+    grid = F.affine_grid(torch.stack([across, along], 1), x.shape, align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)
 
 # %% ../nbs/02_normalization.ipynb #fdbd8163
 class Normalize(nn.Module):
@@ -105,32 +112,41 @@ class Normalize(nn.Module):
 # %% ../nbs/02_normalization.ipynb #1a81fbbe
 def sample_draws(n:int,    # slices in the store
                  *keys:int # seed and epoch
-                )->torch.Tensor: # float [n,2], uniform from 0 to 1; row i belongs to slice i
+                )->torch.Tensor: # float [n,7], uniform from 0 to 1; row i belongs to slice i
     "The random numbers of an epoch, whatever the order of its batches."
-    return torch.from_numpy(np.random.default_rng(keys).random((n, 2), dtype=np.float32))
+    first,more = np.random.default_rng(keys),np.random.default_rng((*keys, 1))
+    columns = [g.random((n, c), dtype=np.float32) for g,c in ((first, 2), (more, 5))]
+    return torch.from_numpy(np.concatenate(columns, 1))
 
 # %% ../nbs/02_normalization.ipynb #53855253
 class Augment(Normalize):
-    "Turn each slice by an angle of its own, mirror it or not, and normalise."
+    "Turn each slice by an angle of its own, mirror it or not, jitter it, and normalise."
     def __init__(self, stats:Stats,      # of the training part
                  degrees:float=30,       # largest angle, 0 to 180
-                 flip:float=.5           # probability of a mirror image, 0 to 1
+                 flip:float=.5,          # probability of a mirror image, 0 to 1
+                 jitter:float=0          # strength of changes of size, place and contrast, 0 to 2
                 ):
-        super().__init__(stats); self.degrees,self.flip = degrees,flip
-    def forward(self, x, draws=None):    # [B,1,S,S]; [B,2] from `sample_draws`, or None for torch's generator
-        draws = (torch.rand(len(x), 2) if draws is None else draws).to(x.device)
+        super().__init__(stats); self.degrees,self.flip,self.jitter = degrees,flip,jitter
+    def forward(self, x, draws=None):    # [B,1,S,S]; [B,7] from `sample_draws`, or None for torch's generator
+        draws = (torch.rand(len(x), 7) if draws is None else draws).to(x.device)
         x = tvf.to_dtype(x, torch.float32, scale=True)
-        if self.degrees: x = rotate(x, (2*draws[:,0] - 1)*self.degrees)
+        turn,size,shape,right,down,contrast = (2*draws[:,[0, 2, 3, 4, 5, 6]] - 1).T
+        if self.jitter:
+            size,shape,contrast = [(amount*self.jitter*v).exp() for amount,v in ((.18, size), (.08, shape), (.35, contrast))]
+            x = rotate(x, turn*self.degrees, size*shape, size/shape, .06*self.jitter*right, .06*self.jitter*down)
+            x = x.clamp(0, 1)**contrast[:,None,None,None]
+        elif self.degrees: x = rotate(x, turn*self.degrees)
         return super().forward(torch.where((draws[:,1] < self.flip)[:,None,None,None], x.flip(-1), x))
-    def extra_repr(self): return f"±{self.degrees}°, flip={self.flip}, {super().extra_repr()}"
+    def extra_repr(self): return f"±{self.degrees}°, flip={self.flip}, jitter={self.jitter}, {super().extra_repr()}"
 
 # %% ../nbs/02_normalization.ipynb #3e115081
 def train_transform(stats:Stats,       # of the training part
                     degrees:float=30,  # largest rotation, 0 to 180
-                    flip:float=.5      # probability of a mirror image, 0 to 1
+                    flip:float=.5,     # probability of a mirror image, 0 to 1
+                    jitter:float=0     # strength of changes of size, place and contrast, 0 to 2
                    )->nn.Module: # uint8 [B,1,S,S], and draws if there are any, to float [B,3,S,S]
-    "Random rotation and flip, then normalise: for training."
-    return Augment(stats, degrees, flip)
+    "Random rotation, flip and jitter, then normalise: for training."
+    return Augment(stats, degrees, flip, jitter)
 
 # %% ../nbs/02_normalization.ipynb #e1922704
 def valid_transform(stats:Stats # of the training part

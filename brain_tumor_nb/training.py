@@ -42,6 +42,7 @@ class Config:
     fit:str="crop"             # how slices are made square, see `resize_image`
     degrees:float=30           # largest random rotation
     flip:float=.5              # probability of a mirror image
+    jitter:float=0             # strength of random changes of size, place and contrast, see `Augment`
     mixup:float=0              # strength of mixup, the alpha of its Beta distribution; 0 for none
     batch_size:int=4           # slices a batch
     epochs:int=10              # passes over the training part
@@ -71,7 +72,7 @@ class Config:
         if isinstance(self.stats, dict): self.stats = Stats(**self.stats)
         for name,allowed in _CHOICES.items():
             if getattr(self, name) not in allowed: raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}")
-        for name,low,high in (("size", 8, 4096), ("batch_size", 1, math.inf), ("epochs", 1, math.inf), ("lr", 1e-12, 1e3), ("flip", 0, 1), ("degrees", 0, 180),
+        for name,low,high in (("size", 8, 4096), ("batch_size", 1, math.inf), ("epochs", 1, math.inf), ("lr", 1e-12, 1e3), ("flip", 0, 1), ("jitter", 0, 2), ("degrees", 0, 180),
                               ("mixup", 0, 100), ("views", 1, 6), ("folds", 1, math.inf), ("repeats", 1, math.inf), ("trainable", 0, 1), ("seed", 0, 2**32-1)):
             if not low <= getattr(self, name) <= high: raise ValueError(f"{name}={getattr(self, name)} is outside {low} to {high}")
         if not self.scales or not all(0 < s <= 1 for s in self.scales): raise ValueError(f"scales={self.scales} are no shares of size, above 0 to 1")
@@ -84,14 +85,14 @@ class Config:
         return cls(**{"weights": "default", **changes})
     @classmethod
     def recommended(cls, slices:int|None=None, **changes):
-        "EfficientNet-Lite0 from ImageNet, its later blocks fine-tuned, at most ten epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
-        recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15, mixup=.2, batch_size=16, epochs=10, optimizer="adamw",
-                      lr=2e-3, body_lr=5e-4, weight_decay=.01, schedule="one-cycle", trainable=.4, views=6, keep="last")
+        "EfficientNet-Lite0 from ImageNet, fine-tuned as a whole, at most eight epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
+        recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15, jitter=1, mixup=.2, batch_size=16, epochs=8, optimizer="adamw",
+                      lr=2e-3, body_lr=5e-4, weight_decay=.01, schedule="one-cycle", views=6, keep="last")
         if changes.get("arch", LITES[0]) not in LITES: recipe["weights"] = "default"
-        if slices: recipe["epochs"] = min(10, max(2, round(60_000/slices)))
-        if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0)      # 288, 224, 160 pixels
-        if changes.get("weights") == "none": recipe.update(trainable=1, body_lr=None)     # nothing learnt yet that could be frozen
-        if changes.get("trainable") == 0: recipe.update(views=2, epochs=1, mixup=0)       # features once, in two views, see `fit_head`
+        if slices: recipe["epochs"] = min(8, max(2, round(45_000/slices)))
+        if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0, jitter=0)      # 288, 224, 160 pixels
+        if changes.get("weights") == "none": recipe.update(body_lr=None)     # nothing learnt yet that could be frozen
+        if changes.get("trainable") == 0: recipe.update(views=2, epochs=1, mixup=0, jitter=0)       # features once, in two views, see `fit_head`
         return cls(**{**recipe, **changes})
 
     def seen(self): return [(*v, s) for s in self.scales for v in VIEWS[:self.views]]       # how each slice is looked at, see `view`
@@ -361,7 +362,7 @@ def fit(model:nn.Module,        # see `create_model`; its frozen parts already f
        )->History:
     "Train `model`, and leave it with the weights of the epoch that `config.keep` names."
     device,first = pick_device(config.device),world()[0] == 0; keep_memory(); model.to(device)
-    train_tfm,valid_tfm = train_transform(stats, config.degrees, config.flip).to(device),valid_transform(stats).to(device)
+    train_tfm,valid_tfm = train_transform(stats, config.degrees, config.flip, config.jitter).to(device),valid_transform(stats).to(device)
     opt,sched = make_optimizer(model, config, config.epochs*len(train))
     mix = v2.MixUp(alpha=config.mixup, num_classes=len(config.classes)) if config.mixup else None
     best,history = load_checkpoint(out, model, opt, sched) if resume else (None, History())

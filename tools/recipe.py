@@ -11,8 +11,8 @@ predictions, for which no slice had a say in the choice. This figure is the one 
 single candidates are not, once the best of them has been picked.
 
 A network trained without k and j serves the choices for k and for j. Below 1,000 slices j is
-each of the other four folds; above, the two neighbours of k, and only candidates that are chosen
-somewhere are trained on whole training sets. With several seeds the folds are dealt several
+each of the other four folds; above, one or two neighbours of k, and only candidates that are
+chosen somewhere are trained on whole training sets. With several seeds the folds are dealt several
 times: figures are means over the seeds, and so are the ends of the intervals.
 What was trained is kept in runs/recipe, and a second call goes on from there.
 """
@@ -34,7 +34,7 @@ from rows import ROOT, commit, fingerprint, folds_hash, machine, put, values
 FOLDS = 5
 HEAD = Config.recommended(trainable=0)
 HEADS = replace(HEAD, size=288, scales=(1, 7/9, 5/9))          # 288, 224 and 160 pixels
-BLOCKS = Config.recommended(FEW)
+BLOCKS = Config.recommended(FEW, trainable=.4, jitter=0, epochs=10)
 CANDIDATES_FEW = {
     "head alone, 224 pixels": HEAD,
     "head alone, three sizes": HEADS,
@@ -45,7 +45,10 @@ CANDIDATES_FEW = {
     "head alone, three sizes, widened, Lite2": replace(HEADS, arch="efficientnet_lite2",
                                                        fit="widen")}
 CANDIDATES_MANY = {
-    "later blocks": BLOCKS}
+    "later blocks, ten epochs": BLOCKS,
+    "whole network, jitter, eight epochs": replace(BLOCKS, trainable=1, jitter=1, epochs=8),
+    "later blocks of Lite2 at 260 pixels, jitter, eight epochs": replace(
+        BLOCKS, arch="efficientnet_lite2", size=260, jitter=1, epochs=8)}
 
 
 def without(folds, pairs):
@@ -66,8 +69,8 @@ class Choice:
         self.groups = find_groups(folder)
         self.seeds = [make_folds(folder, self.groups, FOLDS, s) for s in range(seeds)]
         self.pairs = (list(combinations(range(FOLDS), 2)) if self.few
-                      else [(k, (k + 1) % FOLDS) for k in range(FOLDS)])
-        self.facts = data_hash(folder), [folds_hash(folder, f) for f in self.seeds]
+                      else [(0, 1), (2, 3), (4, 0)])
+        self.facts = data_hash(folder), [folds_hash(folder, f) for f in self.seeds], self.pairs
 
     def predictions(self, name, what, splits):
         "Of one candidate in some splits, which number the rows; trained where they are not kept."

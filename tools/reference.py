@@ -47,7 +47,7 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
                                  lambda n: Config.tutorial(weights="default", keep="last")),
             "frozen": ("frozen EfficientNet-Lite0, logistic regression (--freeze)",
                        lambda n: Config.recommended(trainable=0)),
-            "finetuned": ("EfficientNet-Lite0, later blocks fine-tuned (--fine-tune)",
+            "finetuned": ("EfficientNet-Lite0, fine-tuned (--fine-tune)",
                           lambda n: Config.recommended(max(n, FEW))),
             "recommended": ("what btnb train does by default", Config.recommended)}
 
@@ -55,7 +55,9 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
 def settings(config):
     "A fingerprint of what a network is trained with, wherever that is."
     elsewhere = ("device", "classes", "stats")
-    return fingerprint({k: v for k,v in asdict(config).items() if k not in elsewhere})
+    new = dict(jitter=0)            # settings that older rows did not have, as they were then
+    return fingerprint({k: v for k,v in asdict(config).items()
+                        if k not in elsewhere and (k not in new or new[k] != v)})
 
 
 def jobs(models, slices):
