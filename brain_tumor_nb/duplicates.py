@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'ALIKE', 'Near', 'head_box', 'thumbnail', 'thumbnails', 'equalise', 'coarse', 'describe', 'candidates', 'band',
-           'align', 'agreement', 'similarity', 'pairs_to_compare', 'near_pairs']
+           'align', 'agreement', 'first_look', 'similarity', 'pairs_to_compare', 'near_pairs']
 
 # %% ../nbs/02_duplicates.ipynb #237f0897
 import hashlib
@@ -169,12 +169,28 @@ def agreement(maps:torch.Tensor,  # float [B,2,3]
 # %% ../nbs/02_duplicates.ipynb #053b8a81
 _LEVELS = ((3, 1., 2.7, 6, .7), (2, .75, 3., 4, .83), (1, .6, 2.5, 2, None))  # shrink by, two blurs, steps, least agreement
 
-def _similarity(a, b):
-    "Agreement of equalised thumbnails, float32 [B,48,48] each, after alignment; 0 for those that a coarse look rules out."
-    a,b = [torch.from_numpy(np.ascontiguousarray(t))[:,None] for t in (a, b)]
-    maps,left,found = torch.eye(3)[:2].repeat(len(a), 1, 1), torch.arange(len(a)), torch.zeros(len(a))
+def first_look(thumbs:np.ndarray # uint8 [N,48,48]
+              )->torch.Tensor:   # float32 [N,1,16,16], band-passed
+    "Each slice as the coarsest level compares it: made once per slice, not once per pair."
+    _,fine,rough,*_ = _LEVELS[0]
+    parts = [thumbs[i:i+1024] for i in range(0, len(thumbs), 1024)]
+    found = [band(torch.from_numpy(coarse(p)).view(-1, 1, 16, 16), fine, rough) for p in parts]
+    return torch.cat(found)
+
+def _turned(pictures, mirrored):
+    "Those of [B,1,S,S] mirrored that are to be."
+    return torch.where(mirrored[:,None,None,None], pictures.flip(-1), pictures)
+
+def _similarity(first, second, looks, mirrored):
+    "Agreement of thumbnails, uint8 [B,48,48] each, after alignment; 0 for those that a coarse look rules out."
+    mirrored = torch.from_numpy(mirrored)
+    fixed,moving = _turned(looks[0], mirrored),looks[1]
+    maps,left,found = torch.eye(3)[:2].repeat(len(first), 1, 1), torch.arange(len(first)), torch.zeros(len(first))
     for shrink,fine,rough,steps,least in _LEVELS:
-        fixed,moving = [band(F.avg_pool2d(t[left], shrink), fine, rough) for t in (a, b)]
+        if shrink < _LEVELS[0][0]:                                  # a finer level needs the pictures
+            a,b = [torch.from_numpy(equalise(t[left.numpy()]))[:,None] for t in (first, second)]
+            a = _turned(a, mirrored[left])
+            fixed,moving = [band(F.avg_pool2d(t, shrink), fine, rough) for t in (a, b)]
         maps = align(maps, fixed, moving, steps)
         score = agreement(maps, fixed, moving)
         if least is None: found[left] = score
@@ -186,13 +202,17 @@ def similarity(thumbs:np.ndarray,   # uint8 [N,48,48]
                others:np.ndarray,   # uint8 [M,48,48], may be the same
                pairs:np.ndarray,    # int [P,2], into `thumbs` and `others`
                mirrored:np.ndarray, # bool [P], whether the first is to be mirrored
+               looks:tuple=None,    # what `first_look` gives of both; None: found here
                block:int=256        # pairs at a time
               )->np.ndarray:        # float32 [P], up to 1
     "How well the two slices of each pair agree after alignment; 0 where a coarse look rules them out."
+    if looks is None:
+        mine = first_look(thumbs)
+        looks = mine, mine if others is thumbs else first_look(others)
     def some(start):
         now = slice(start, start + block)
-        a,b = [equalise(t[i]) for t,i in zip((thumbs, others), pairs[now].T)]
-        return _similarity(np.where(mirrored[now,None,None], a[:,:,::-1], a), b)
+        i,j = pairs[now].T
+        return _similarity(thumbs[i], others[j], (looks[0][i], looks[1][j]), mirrored[now])
     with _one_thread():
         found = list(in_threads(some, range(0, len(pairs), block), block=16))
     return np.concatenate([np.zeros(0, np.float32), *found]).clip(max=1)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .data import MRIFolder, data_hash, is_simulated, show_images, write_file
-from .duplicates import ALIKE, pairs_to_compare, similarity, thumbnails
+from .duplicates import ALIKE, first_look, pairs_to_compare, similarity, thumbnails
 from .known import disagreeing, known_set, known_subjects
 
 # %% ../nbs/03_splitting.ipynb #acb42a52
@@ -39,12 +39,13 @@ def near_groups(thumbs:np.ndarray, # uint8 [N,48,48], see `thumbnails`
     copies = np.column_stack([first, np.arange(len(first))])
     groups = _join(groups, copies[asked[copies].any(1)])
     todo = asked[pairs].any(1)
-    pairs,mirrored = pairs[todo],mirrored[todo]
+    pairs,mirrored,look = pairs[todo],mirrored[todo],first_look(thumbs)
     for r in range(rounds):
         now,mirror = pairs[r::rounds],mirrored[r::rounds]
         apart = groups[now[:,0]] != groups[now[:,1]]
         now,mirror = now[apart],mirror[apart]
-        groups = _join(groups, now[similarity(thumbs, thumbs, now, mirror) >= ALIKE])
+        alike = similarity(thumbs, thumbs, now, mirror, (look, look)) >= ALIKE
+        groups = _join(groups, now[alike])
     return groups
 
 def _join(groups, pairs):
