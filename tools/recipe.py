@@ -2,7 +2,7 @@
 
     python tools/recipe.py cheng FOLDER
     python tools/recipe.py brain_tumor_dataset FOLDER --seeds 20
-    python tools/recipe.py cheng FOLDER --only "later blocks"     one candidate's inner folds alone
+    python tools/recipe.py cheng FOLDER --only "later blocks"    one candidate, inner folds alone
 
 Five folds that keep patients together, or near-duplicates where no patient is known. To choose
 for a fold k, each candidate is trained without the folds k and j and predicts j: the best AUROC,
@@ -11,8 +11,8 @@ predictions, for which no slice had a say in the choice. This figure is the one 
 single candidates are not, once the best of them has been picked.
 
 A network trained without k and j serves the choices for k and for j. Below 1,000 slices j is
-each of the other four folds; above, one or two neighbours of k, and only candidates that are
-chosen somewhere are trained on whole training sets. With several seeds the folds are dealt several
+each of the other four folds; above, one or two neighbours of k, and a candidate is trained on
+whole training sets only where it is chosen. With several seeds the folds are dealt several
 times: figures are means over the seeds, and so are the ends of the intervals.
 What was trained is kept in runs/recipe, and a second call goes on from there.
 """
@@ -45,10 +45,8 @@ CANDIDATES_FEW = {
     "head alone, three sizes, widened, Lite2": replace(HEADS, arch="efficientnet_lite2",
                                                        fit="widen")}
 CANDIDATES_MANY = {
-    "later blocks, ten epochs": BLOCKS,
-    "whole network, jitter, eight epochs": replace(BLOCKS, trainable=1, jitter=1, epochs=8),
-    "later blocks of Lite2 at 260 pixels, jitter, eight epochs": replace(
-        BLOCKS, arch="efficientnet_lite2", size=260, jitter=1, epochs=8)}
+    "later blocks": BLOCKS,
+    "later blocks, jitter": replace(BLOCKS, jitter=1)}
 
 
 def without(folds, pairs):
@@ -102,12 +100,13 @@ class Choice:
                 parts.append(found[rows & np.array([p in held for p in found.paths])])
         return all_metrics(Predictions.concat(parts))["auroc"][0]
 
-    def outer(self, name):
-        "Predictions in the outer folds, one for each seed; rows are numbered by fold."
-        found = self.predictions(name, "outer", sum(self.seeds, []))
-        number = np.array(found.folds)
-        found = replace(found, folds=(number % FOLDS).tolist())
-        return [found[number//FOLDS == s] for s in range(len(self.seeds))]
+    def outer(self, name, folds=range(FOLDS)):
+        "Predictions in some of the outer folds, one for each seed; rows are numbered by fold."
+        splits = [every[k] for every in self.seeds for k in folds]
+        found = self.predictions(name, f"outer {list(folds)}", splits)
+        number,n = np.array(found.folds),len(folds)
+        found = replace(found, folds=np.array(folds)[number % n].tolist())
+        return [found[number//n == s] for s in range(len(self.seeds))]
 
     def scores(self, preds):
         "Metrics with intervals over groups, means over the seeds."
@@ -134,9 +133,11 @@ def measure(name, choice, out, command):
     names = list(inner)
     best = np.array(names)[np.array([inner[c] for c in names]).argmax(0)]       # [seeds,folds]
     measured = [c for c in names if choice.few or c in best]
-    outer = {c: choice.outer(c) for c in measured}
+    where = {c: [k for k in range(FOLDS) if choice.few or c in best[:,k]] for c in measured}
+    outer = {c: choice.outer(c, where[c]) for c in measured}
     outer["chosen"] = [pick({c: outer[c][s] for c in measured}, best[s])
                        for s in range(len(choice.seeds))]
+    outer = {c: found for c,found in outer.items() if c == "chosen" or len(where[c]) == FOLDS}
     inner["chosen"] = np.max([inner[c] for c in names], axis=0)
     for c in [*names, "chosen"]:
         scores = choice.scores(outer[c]) if c in outer else {"accuracy": {}, "auroc": {}}

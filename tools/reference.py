@@ -47,7 +47,7 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
                                  lambda n: Config.tutorial(weights="default", keep="last")),
             "frozen": ("frozen EfficientNet-Lite0, logistic regression (--freeze)",
                        lambda n: Config.recommended(trainable=0)),
-            "finetuned": ("EfficientNet-Lite0, fine-tuned (--fine-tune)",
+            "finetuned": ("EfficientNet-Lite0, later blocks fine-tuned (--fine-tune)",
                           lambda n: Config.recommended(max(n, FEW))),
             "recommended": ("what btnb train does by default", Config.recommended)}
 
