@@ -43,7 +43,7 @@ def thumbnail(im:Image.Image # grey, any size
 def thumbnails(folder:MRIFolder # an opened folder
               )->np.ndarray:    # uint8 [N,48,48]
     "The thumbnail of every slice."
-    found = np.empty((len(folder), SIDE, SIDE), np.uint8)      # filled one by one: never two copies of all
+    found = np.empty((len(folder), SIDE, SIDE), np.uint8)
     for i,t in enumerate(folder.map(thumbnail)):
         found[i] = t
     return found
@@ -182,12 +182,13 @@ def _turned(pictures, mirrored):
     return torch.where(mirrored[:,None,None,None], pictures.flip(-1), pictures)
 
 def _similarity(first, second, looks, mirrored):
-    "Agreement of thumbnails, uint8 [B,48,48] each, after alignment; 0 for those that a coarse look rules out."
+    "Agreement of uint8 [B,48,48] after alignment; 0 where a coarse look rules a pair out."
     mirrored = torch.from_numpy(mirrored)
     fixed,moving = _turned(looks[0], mirrored),looks[1]
-    maps,left,found = torch.eye(3)[:2].repeat(len(first), 1, 1), torch.arange(len(first)), torch.zeros(len(first))
+    n = len(first)
+    maps,left,found = torch.eye(3)[:2].repeat(n, 1, 1), torch.arange(n), torch.zeros(n)
     for shrink,fine,rough,steps,least in _LEVELS:
-        if shrink < _LEVELS[0][0]:                                  # a finer level needs the pictures
+        if shrink < _LEVELS[0][0]:                     # a finer level needs the pictures
             a,b = [torch.from_numpy(equalise(t[left.numpy()]))[:,None] for t in (first, second)]
             a = _turned(a, mirrored[left])
             fixed,moving = [band(F.avg_pool2d(t, shrink), fine, rough) for t in (a, b)]
@@ -227,20 +228,22 @@ def _one_thread():
 
 # %% ../nbs/02_duplicates.ipynb #098b7d67
 def pairs_to_compare(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
-                     others:np.ndarray|None=None, # uint8 [M,48,48], another folder's; None: look within `thumbs`
+                     others:np.ndarray|None=None, # uint8 [M,48,48]; None: look within `thumbs`
                      k:int=8                      # candidates per slice, 1 or more
-                    )->tuple: # int [P,2] of indices; bool [P], whether the first must be mirrored; int [N], the first exact copy of each slice
+                    )->tuple: # int [P,2]; bool [P], see `candidates`; int [N], first exact copy
     "Candidates among slices of which exact copies are left out."
     first = _first_copy(thumbs)
     mine = np.unique(first)
     theirs = mine if others is None else np.unique(_first_copy(others))
-    pairs,mirrored = candidates(_take(thumbs, mine), None if others is None else _take(others, theirs), k)
+    second = None if others is None else _take(others, theirs)
+    pairs,mirrored = candidates(_take(thumbs, mine), second, k)
     return np.stack([mine[pairs[:,0]], theirs[pairs[:,1]]], 1), mirrored, first
 
 def _first_copy(thumbs):
     "Index of the first exact copy of each thumbnail, int [N]."
     seen = {}
-    return np.array([seen.setdefault(hashlib.sha256(t.tobytes()).digest(), i) for i,t in enumerate(thumbs)], int)
+    digests = (hashlib.sha256(t.tobytes()).digest() for t in thumbs)
+    return np.array([seen.setdefault(d, i) for i,d in enumerate(digests)], int)
 
 def _take(thumbs, rows):
     "Some thumbnails; all of them are not copied."

@@ -41,7 +41,9 @@ def known_rows(name:str,                # of a set in `COMPLETE`, or a key of `t
     with path.open(encoding="utf-8", newline="") as f:
         table = csv.DictReader(f)
         missing = {"file", "phash"} - set(table.fieldnames or ())
-        if missing: raise ValueError(f"{path} has no column {' or '.join(sorted(missing))}: a table of a set needs file and phash")
+        if missing:
+            words = " or ".join(sorted(missing))
+            raise ValueError(f"{path} has no column {words}: a table needs file and phash")
         return {r["file"]: r for r in table}
 
 # %% ../nbs/00_known.ipynb #7e59fcd8

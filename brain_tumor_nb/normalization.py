@@ -85,10 +85,10 @@ def rotate(x:torch.Tensor,       # [B,C,H,W], float
            degrees:torch.Tensor, # [B], counter-clockwise
            width=1.,             # [B], or a number for all: how much wider a slice becomes, above 0
            height=1.,            # the same: how much taller
-           right=0.,             # [B], or a number for all: how far a slice moves, share of the width
-           down=0.               # the same, share of the height
+           right=0.,             # the same: how far it moves, share of the picture's width
+           down=0.               # the same, share of its height
           )->torch.Tensor: # same shape, black where nothing was
-    "Move, stretch and turn each slice of a batch by amounts of its own, about the picture's centre."
+    "Move, stretch and turn each slice of a batch by amounts of its own."
     t = torch.deg2rad(degrees).to(x)
     h,w = x.shape[-2:]
     amounts = [torch.as_tensor(v).to(x).expand(len(x)) for v in (width, height, right, down)]
@@ -127,17 +127,24 @@ class Augment(Normalize):
                  jitter:float=0          # strength of changes of size, place and contrast, 0 to 2
                 ):
         super().__init__(stats); self.degrees,self.flip,self.jitter = degrees,flip,jitter
-    def forward(self, x, draws=None):    # [B,1,S,S]; [B,7] from `sample_draws`, or None for torch's generator
+    def forward(self,
+                x,                       # uint8 [B,1,S,S]
+                draws=None               # [B,7], see `sample_draws`; None: torch's generator
+               ):                        # float [B,3,S,S]
         draws = (torch.rand(len(x), 7) if draws is None else draws).to(x.device)
         x = tvf.to_dtype(x, torch.float32, scale=True)
         turn,size,shape,right,down,contrast = (2*draws[:,[0, 2, 3, 4, 5, 6]] - 1).T
         if self.jitter:
-            size,shape,contrast = [(amount*self.jitter*v).exp() for amount,v in ((.18, size), (.08, shape), (.35, contrast))]
-            x = rotate(x, turn*self.degrees, size*shape, size/shape, .06*self.jitter*right, .06*self.jitter*down)
-            x = x.clamp(0, 1)**contrast[:,None,None,None]
+            size = (.18*self.jitter*size).exp()
+            shape = (.08*self.jitter*shape).exp()
+            move = .06*self.jitter
+            x = rotate(x, turn*self.degrees, size*shape, size/shape, move*right, move*down)
+            x = x.clamp(0, 1)**(.35*self.jitter*contrast).exp()[:,None,None,None]
         elif self.degrees: x = rotate(x, turn*self.degrees)
         return super().forward(torch.where((draws[:,1] < self.flip)[:,None,None,None], x.flip(-1), x))
-    def extra_repr(self): return f"±{self.degrees}°, flip={self.flip}, jitter={self.jitter}, {super().extra_repr()}"
+    def extra_repr(self):
+        own = f"±{self.degrees}°, flip={self.flip}, jitter={self.jitter}"
+        return f"{own}, {super().extra_repr()}"
 
 # %% ../nbs/02_normalization.ipynb #3e115081
 def train_transform(stats:Stats,       # of the training part

@@ -30,7 +30,7 @@ def connect(n:int,            # number of slices
 
 # %% ../nbs/03_splitting.ipynb #92228a4f
 def near_groups(thumbs:np.ndarray, # uint8 [N,48,48], see `thumbnails`
-                groups:np.ndarray, # int [N], what belongs together already, numbered from 0 by first appearance
+                groups:np.ndarray, # int [N], what belongs together already, see `connect`
                 asked:np.ndarray,  # bool [N]; pairs without one of these are left out
                 rounds:int=8       # 1 or more; changes the time, not the result
                )->np.ndarray:      # int [N], `groups` that near-duplicates connect are one
@@ -149,7 +149,8 @@ class Split:
         except (ValueError, TypeError) as e: raise ValueError(f"{path} is no split: {e}") from None
         both,n = [*split.train, *split.valid], len(split.paths)
         if len(set(both)) < len(both) or not set(both) <= set(range(n)):
-            raise ValueError(f"{path} is no split: a slice stands twice, or is none of the {n} listed; make a new split")
+            raise ValueError(f"{path} is no split: a slice stands twice, or is none of the {n} "
+                             "listed; make a new split")
         refuse_withdrawn([split.paths[i] for i in split.valid])
         if folder is not None and split.data_hash != data_hash(folder):
             gone = len(set(split.paths) ^ set(folder.paths))
@@ -166,7 +167,8 @@ def make_folds(folder:MRIFolder,   # an opened folder
               )->list[Split]: # k splits, whose validation parts cover every slice once
     "Stratified, grouped, seeded folds."
     from sklearn.model_selection import StratifiedGroupKFold
-    if k < 2: raise ValueError(f"k={k} folds leave nothing to train on: give 2 or more, the default is 5")
+    if k < 2:
+        raise ValueError(f"k={k} folds leave nothing to train on: give 2 or more, default 5")
     y,groups = np.array(folder.targets),np.asarray(groups)
     for c,name in enumerate(folder.classes):
         n = len(set(groups[y == c].tolist()))
