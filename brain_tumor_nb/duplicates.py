@@ -177,20 +177,20 @@ def first_look(thumbs:np.ndarray # uint8 [N,48,48]
     found = [band(torch.from_numpy(coarse(p)).view(-1, 1, 16, 16), fine, rough) for p in parts]
     return torch.cat(found)
 
-def _turned(pictures, mirrored):
-    "Those of [B,1,S,S] mirrored that are to be."
-    return torch.where(mirrored[:,None,None,None], pictures.flip(-1), pictures)
+def _mirror(pictures, which):
+    "Pictures [B,1,S,S], mirrored where `which` [B] is true."
+    return torch.where(which[:,None,None,None], pictures.flip(-1), pictures)
 
 def _similarity(first, second, looks, mirrored):
     "Agreement of uint8 [B,48,48] after alignment; 0 where a coarse look rules a pair out."
     mirrored = torch.from_numpy(mirrored)
-    fixed,moving = _turned(looks[0], mirrored),looks[1]
+    fixed,moving = _mirror(looks[0], mirrored),looks[1]
     n = len(first)
     maps,left,found = torch.eye(3)[:2].repeat(n, 1, 1), torch.arange(n), torch.zeros(n)
-    for shrink,fine,rough,steps,least in _LEVELS:
-        if shrink < _LEVELS[0][0]:                     # a finer level needs the pictures
+    for level,(shrink,fine,rough,steps,least) in enumerate(_LEVELS):
+        if level > 0:                                  # the coarsest has its pictures already
             a,b = [torch.from_numpy(equalise(t[left.numpy()]))[:,None] for t in (first, second)]
-            a = _turned(a, mirrored[left])
+            a = _mirror(a, mirrored[left])
             fixed,moving = [band(F.avg_pool2d(t, shrink), fine, rough) for t in (a, b)]
         maps = align(maps, fixed, moving, steps)
         score = agreement(maps, fixed, moving)
@@ -203,7 +203,7 @@ def similarity(thumbs:np.ndarray,   # uint8 [N,48,48]
                others:np.ndarray,   # uint8 [M,48,48], may be the same
                pairs:np.ndarray,    # int [P,2], into `thumbs` and `others`
                mirrored:np.ndarray, # bool [P], whether the first is to be mirrored
-               looks:tuple=None,    # what `first_look` gives of both; None: found here
+               looks:tuple=None,    # (first_look(thumbs), first_look(others)); None: made here
                block:int=256        # pairs at a time
               )->np.ndarray:        # float32 [P], up to 1
     "How well the two slices of each pair agree after alignment; 0 where a coarse look rules them out."
@@ -235,8 +235,7 @@ def pairs_to_compare(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbn
     first = _first_copy(thumbs)
     mine = np.unique(first)
     theirs = mine if others is None else np.unique(_first_copy(others))
-    second = None if others is None else _take(others, theirs)
-    pairs,mirrored = candidates(_take(thumbs, mine), second, k)
+    pairs,mirrored = candidates(thumbs[mine], None if others is None else others[theirs], k)
     return np.stack([mine[pairs[:,0]], theirs[pairs[:,1]]], 1), mirrored, first
 
 def _first_copy(thumbs):
@@ -245,9 +244,6 @@ def _first_copy(thumbs):
     digests = (hashlib.sha256(t.tobytes()).digest() for t in thumbs)
     return np.array([seen.setdefault(d, i) for i,d in enumerate(digests)], int)
 
-def _take(thumbs, rows):
-    "Some thumbnails; all of them are not copied."
-    return thumbs if len(rows) == len(thumbs) else thumbs[rows]
 
 # %% ../nbs/02_duplicates.ipynb #11298cd2
 ALIKE = .90   # least agreement of near-duplicates, see the table below

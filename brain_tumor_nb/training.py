@@ -85,7 +85,7 @@ class Config:
         return cls(**{"weights": "default", **changes})
     @classmethod
     def recommended(cls, slices:int|None=None, **changes):
-        "EfficientNet-Lite0 from ImageNet, its later blocks fine-tuned, at most ten epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
+        "EfficientNet-Lite0 from ImageNet, its later blocks fine-tuned with jitter, at most ten epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
         recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15, jitter=1, mixup=.2, batch_size=16, epochs=10, optimizer="adamw",
                       lr=2e-3, body_lr=5e-4, weight_decay=.01, schedule="one-cycle", trainable=.4, views=6, keep="last")
         if changes.get("arch", LITES[0]) not in LITES: recipe["weights"] = "default"

@@ -21,6 +21,7 @@ sys.path.append(str(ROOT/"tools"))
 import compare  # noqa: E402
 import exhibits  # noqa: E402
 import recipe  # noqa: E402
+import reference  # noqa: E402
 import rows  # noqa: E402
 
 
@@ -96,25 +97,67 @@ def test_slips_are_answered_in_one_line(measured, run):
     assert "measure that row" in run("python", "tools/compare.py", "few", "patients/few", "patients/frozen", "--kept", folder/"kept", rc=2)
 
 
-def test_a_recipe_is_chosen_without_the_fold_it_predicts(slices, tmp_path, monkeypatch):
+@pytest.fixture
+def study(slices, tmp_path, monkeypatch):
+    "Two small candidates on the few slices: a function of the number of slices that counts as few."
     sizes = {f"{n} pixels": replace(recipe.HEAD, size=n, views=1) for n in (32, 64)}
-    monkeypatch.setattr(recipe, "CANDIDATES_FEW", sizes)
-    choice = recipe.Choice(MRIFolder(slices), 2, tmp_path, 1)
-    for folds in choice.seeds:
-        for s, (k, j) in zip(recipe.without(folds, choice.pairs), choice.pairs):
+
+    def make(few):
+        monkeypatch.setattr(recipe, "FEW", few)
+        monkeypatch.setattr(recipe, "CANDIDATES_FEW", sizes)
+        monkeypatch.setattr(recipe, "CANDIDATES_MANY", sizes)
+        return recipe.Study(MRIFolder(slices), 2, tmp_path/f"work{few}", 1)
+    return make
+
+
+def test_a_recipe_is_chosen_without_the_fold_it_predicts(study):
+    few = study(1000)
+    for folds in few.divisions:
+        for s, (k, j) in zip(recipe.without(folds, few.pairs), few.pairs):
             assert s.valid == sorted(folds[k].valid + folds[j].valid)
-            assert not set(choice.groups[s.train]) & set(choice.groups[s.valid])
-    recipe.measure("few", choice, tmp_path/"recipe.csv", "this test")
+            assert not set(few.groups[s.train]) & set(few.groups[s.valid])
+    few.inner_aurocs("32 pixels")
+    splits = sum((recipe.without(folds, few.pairs) for folds in few.divisions), [])
+    found = few.predictions("32 pixels", "inner", splits)                   # kept: nothing is trained again
+    own = [few.folder.paths[i] for i in few.divisions[0][2].valid]
+    spoiled = replace(found, probs=np.where(np.isin(found.paths, own)[:, None], found.probs[:, ::-1], found.probs))
+    assert few.inner_auroc(spoiled, 0, 2) == few.inner_auroc(found, 0, 2)   # fold 2 has no part in its own choice
+    assert few.inner_auroc(spoiled, 0, 3) != few.inner_auroc(found, 0, 3)
+
+
+@pytest.mark.parametrize("limit", [1000, 1])
+def test_the_chosen_candidates_are_pooled(study, tmp_path, limit):
+    "As for few slices, with all pairs of folds, and as for many, where only chosen candidates are trained further."
+    some = study(limit)
+    inner, best = recipe.choose(some)
+    chosen, outer = recipe.predict(some, best)
+    assert best.shape == (2, 5) and len(chosen) == 2 and (limit == 1 or list(outer) == list(inner))
+    for d, pred in enumerate(chosen):
+        assert sorted(pred.paths) == sorted(some.folder.paths)
+        for k in range(5):
+            of_fold = pred[np.array(pred.folds) == k]
+            assert set(of_fold.paths) == {some.folder.paths[i] for i in some.divisions[d][k].valid}
+            folds = [f for f in range(5) if limit == 1000 or best[d, k] in best[:, f]]
+            one = some.outer(best[d, k], folds)[d]
+            assert (of_fold.probs == one[np.array(one.folds) == k].probs).all()
+    recipe.measure("few", some, tmp_path/"recipe.csv", tmp_path/"kept", "this test")
     found = {r["candidate"]: r for r in read(tmp_path/"recipe.csv")}
-    assert list(found) == [*sizes, "chosen"]
-    assert sum(int(found[c]["chosen_in"]) for c in sizes) == 10             # two seeds of five folds
-    inner = np.array([choice.inner(c) for c in sizes])                      # kept: nothing is trained again
-    assert float(found["chosen"]["inner_auroc"]) == pytest.approx(inner.max(0).mean(), abs=1e-6)
-    best = [list(sizes)[b] for b in inner[:, 0].argmax(0)]
-    chosen = recipe.pick({c: choice.outer(c)[0] for c in sizes}, best)
-    assert sorted(chosen.paths) == sorted(choice.folder.paths)
-    one = choice.outer(best[2])[0]
-    assert (chosen[np.array(chosen.folds) == 2].probs == one[np.array(one.folds) == 2].probs).all()
+    assert list(found) == [*inner, "chosen"]
+    assert sum(int(found[c]["chosen_in"]) for c in inner) == 10             # two divisions of five folds
+    nested(tmp_path/"recipe.csv", tmp_path/"kept")
+    if limit == 1:
+        assert [bool(found[c]["accuracy"]) for c in inner] == [c in outer for c in inner]
+
+
+def test_a_candidate_may_not_look_at_what_it_predicts():
+    with pytest.raises(ValueError, match="keep='accuracy' and patience=0 look at the fold"):
+        recipe.check_candidates({"tutorial": Config.tutorial(weights="none")})
+
+
+def test_settings_added_later_change_old_rows_only_where_used():
+    old = {r["settings"] for r in read(ROOT/"nbs/results.csv") if r["model"] == "frozen"}
+    assert old == {reference.settings(recipe.HEAD)}
+    assert reference.settings(replace(recipe.HEAD, jitter=1)) not in old
 
 
 def test_rounding_keeps_the_class_on_top():
@@ -191,8 +234,21 @@ def agree(table, kept, close=.001):
         assert abs(found["auroc"][0] - float(r["auroc"])) < close, r
 
 
+def nested(table, kept, close=.001):
+    "The figures of every choice, as means over the divisions, are those of the kept predictions."
+    for r in read(table):
+        if r["candidate"] != "chosen": continue
+        pred = rows.load_kept(kept/r["set"]/"nested.csv.gz")
+        division = np.array(pred.folds)//5
+        every = [all_metrics(pred[division == d]) for d in range(int(r["seeds"]))]
+        assert len(pred) == int(r["slices"])*int(r["seeds"]), r
+        for m in ("accuracy", "auroc"):
+            assert abs(np.mean([found[m][0] for found in every]) - float(r[m])) < close, (r, m)
+
+
 def test_committed_predictions_say_what_the_table_says():
     agree(ROOT/"nbs/results.csv", rows.KEPT)
+    nested(ROOT/"nbs/recipe.csv", rows.KEPT)
     assert sum(f.stat().st_size for f in rows.KEPT.rglob("*.gz")) < 3e6
     there = {(r["set"], f"{r['split']}-{r['model']}") for r in read(ROOT/"nbs/results.csv")}
     kept = {(f.parent.name, f.name.removesuffix(".csv.gz")) for f in rows.KEPT.rglob("*-*.csv.gz")}

@@ -55,9 +55,10 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
 def settings(config):
     "A fingerprint of what a network is trained with, wherever that is."
     elsewhere = ("device", "classes", "stats")
-    new = dict(jitter=0)            # settings that older rows did not have, as they were then
-    return fingerprint({k: v for k,v in asdict(config).items()
-                        if k not in elsewhere and (k not in new or new[k] != v)})
+    found = {k: v for k,v in asdict(config).items() if k not in elsewhere}
+    if not found["jitter"]:
+        del found["jitter"]         # rows from before there was jitter keep their fingerprint
+    return fingerprint(found)
 
 
 def jobs(models, slices):
