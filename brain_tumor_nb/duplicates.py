@@ -177,6 +177,7 @@ def first_look(thumbs:np.ndarray # uint8 [N,48,48]
     found = [band(torch.from_numpy(coarse(p)).view(-1, 1, 16, 16), fine, rough) for p in parts]
     return torch.cat(found)
 
+# %% ../nbs/02_duplicates.ipynb #53ed6dd1
 def _mirror(pictures, which):
     "Pictures [B,1,S,S], mirrored where `which` [B] is true."
     return torch.where(which[:,None,None,None], pictures.flip(-1), pictures)
@@ -243,6 +244,7 @@ def _first_copy(thumbs):
     seen = {}
     digests = (hashlib.sha256(t.tobytes()).digest() for t in thumbs)
     return np.array([seen.setdefault(d, i) for i,d in enumerate(digests)], int)
+
 
 
 # %% ../nbs/02_duplicates.ipynb #11298cd2

@@ -120,14 +120,15 @@ def sample_draws(n:int,    # slices in the store
                  *keys:int # seed and epoch
                 )->torch.Tensor: # float [n,7], uniform from 0 to 1; row i belongs to slice i
     "The random numbers of an epoch, whatever the order of its batches."
-    first,more = np.random.default_rng(keys),np.random.default_rng((*keys, 1))    # two: `first` draws as it did without jitter
-    columns = [g.random((n, c), dtype=np.float32) for g,c in ((first, 2), (more, 5))]
-    return torch.from_numpy(np.concatenate(columns, 1))
+    turn = np.random.default_rng(keys).random((n, 2), dtype=np.float32)
+    jitter = np.random.default_rng((*keys, 1)).random((n, 5), dtype=np.float32)   # on their own
+    return torch.from_numpy(np.concatenate([turn, jitter], 1))
 
 # %% ../nbs/02_normalization.ipynb #53855253
 class Augment(Normalize):
     "Jitter and turn each slice by amounts of its own, mirror it or not, and normalise."
-    SIZE,SHAPE,MOVE,CONTRAST = .18,.08,.06,.35      # largest changes at jitter=1; all but MOVE are logarithms
+    SIZE,SHAPE,CONTRAST = .18,.08,.35   # at jitter=1, largest logarithms of factors and power
+    MOVE = .06                          # share of the side
     def __init__(self, stats:Stats,      # of the training part
                  degrees:float=30,       # largest angle, 0 to 180
                  flip:float=.5,          # probability of a mirror image, 0 to 1
