@@ -131,6 +131,7 @@ def main():
     kind = "head alone" if config.trainable == 0 else "fine-tuned"
     networks = f"{config.folds} network{'s'*(config.folds > 1)}"
     folds = f" --folds {config.folds}"*(config.folds > 1)
+    renamed = f" --map {a.map}"*bool(a.map)
     row = dict(train=set_name(a.train), test=set_name(a.test),
                model=f"{config.arch}, {kind}, {networks}",
                **{k: v for k,v in found.items() if k != "test_data"},
@@ -138,7 +139,7 @@ def main():
                train_data=data_hash(train)[:12], test_data=found["test_data"],
                machine=machine(), commit=commit(),
                command=f"btnb train TRAIN{folds} --out RUN; "
-                       f"python tools/transfer.py RUN TRAIN TEST --map {a.map}")
+                       f"python tools/transfer.py RUN TRAIN TEST{renamed}")
     put(a.out, row, KEYS)
     print("\n".join(f"{k:24} {v}" for k,v in row.items()))
 
