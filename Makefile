@@ -1,6 +1,6 @@
 # One command each, on a machine that has python3 with its venv module, git and make:
 #   make demo    train and evaluate on the sample of real slices, no network but for the installation; shows the report
-#   make lab     JupyterLab on the notebooks
+#   make lab     JupyterLab, open at the tutorial
 #   make test    every check
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
 #   make docs    the documentation site in _docs (needs Quarto)
@@ -19,7 +19,7 @@ demo: .venv/demo
 	$(bin)/btnb demo --out runs/demo
 
 lab: .venv/lab
-	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) nbs
+	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" nbs/tutorial.ipynb
 
 # One thread a process: the tests run in $(WORKERS) processes.
 test: .venv/test

@@ -28,11 +28,12 @@ from torchvision.transforms.v2 import functional as tvf
 # %% ../nbs/01_data.ipynb #ae6d17cc
 from importlib.resources import files as resource_files
 
+from .phantom import cache_folder, phantom_folder
+
 # %% ../nbs/01_data.ipynb #c93231fe
 def find_data(data:str|Path|None=None # a folder, "phantom" or "sample"; None: ask the environment
              )->Path: # folder with one sub-folder per class
     "The data folder: `data`, else `$BRAIN_TUMOR_DATA`, else the simulated phantom; `sample`: real."
-    from brain_tumor_nb.phantom import phantom_folder       # here, because what draws heads takes a while to load
     source = "folder" if data else "BRAIN_TUMOR_DATA"
     data = data or os.environ.get("BRAIN_TUMOR_DATA") or "phantom"
     if str(data) == "phantom": return phantom_folder()
@@ -299,7 +300,6 @@ def store_file(folder:MRIFolder, # an opened folder
                fit:str="crop"    # how to make them square, see `resize_image`
               )->Path: # uint8 pixels [N,1,size,size], then 32 bytes of their SHA-256
     "All slices of a folder, decoded to a file of the cache; one that is there and whole is used again."
-    from brain_tumor_nb.phantom import cache_folder
     path,bytes_ = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{fit}{_WIDER if fit == 'widen' else ''}.u8",len(folder)*size*size
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):                                      # another process may be writing it

@@ -1,4 +1,4 @@
-# What R says of the numbers in nbs/07_intervals.ipynb and nbs/06_evaluation.ipynb. Needs pROC (Debian: r-cran-proc).
+# What R says of the numbers in nbs/trust/13_intervals.ipynb and nbs/06_evaluation.ipynb. Needs pROC (Debian: r-cran-proc).
 #     Rscript tests/reference.R
 suppressMessages(library(pROC)); options(digits = 12)
 i <- 0:59; y <- as.integer(i %% 5 < 3)

@@ -33,7 +33,7 @@ def lab(tmp_path):
     env.pop("BRAIN_TUMOR_DATA", None)
     with log.open("w") as out:
         server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-                                   f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path/'nbs'}"],
+                                   f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path}"],
                                   env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         for _ in range(120):
@@ -44,7 +44,7 @@ def lab(tmp_path):
                 assert server.poll() is None, log.read_text()
                 time.sleep(.5)
         else: pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
-        yield f"http://127.0.0.1:{port}/lab/tree/tutorial.ipynb?token={token}&reset"
+        yield f"http://127.0.0.1:{port}/lab/tree/nbs/tutorial.ipynb?token={token}&reset"
     finally:
         server.terminate()
         server.wait(30)

@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent/"shared/data/brain_tumor_dataset"
-NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
+NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb")
+                   if ".ipynb_checkpoints" not in path.parts)
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -62,3 +63,21 @@ def test_altered_output_is_noticed(run, tmp_path):
     lines[0] = ("9" if lines[0][0] != "9" else "8") + lines[0][1:]
     copy.write_text(json.dumps(book), encoding="utf-8")
     assert "1 failed" in nbval(run, tmp_path, copy, rc=1)
+
+
+def test_a_failing_notebook_in_a_sub_folder_fails_the_suite(run, tmp_path):
+    "As a user of nbdev runs it, and as this file does."
+    for name in ("settings.ini", "pyproject.toml", "nbs/conftest.py", "tests/conftest.py",
+                 "tests/test_notebooks.py"):
+        (tmp_path/name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT/name, tmp_path/name)
+    book = json.loads(NOTEBOOKS[0].read_text(encoding="utf-8"))
+    book["cells"] = [{"cell_type": "code", "id": "a", "metadata": {}, "execution_count": None,
+                      "source": "assert 1 == 2", "outputs": []}]
+    (tmp_path/"nbs"/"trust").mkdir()
+    (tmp_path/"nbs"/"trust"/"bad.ipynb").write_text(json.dumps(book), encoding="utf-8")
+    assert "bad.ipynb" in run("nbdev_test", "--n_workers", 0, cwd=tmp_path, rc=1)
+    pytest_ = ("python", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist")
+    assert "1 failed" in run(*pytest_, "--nbval", "nbs", cwd=tmp_path, rc=1)
+    suite = run(*pytest_, "tests/test_notebooks.py", "-k", "bad", cwd=tmp_path, rc=1)
+    assert "2 failed" in suite

@@ -20,7 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NBS, LIB = ROOT/"nbs", ROOT/"brain_tumor_nb"
-NOTEBOOKS = sorted(NBS.glob("*.ipynb"))
+NOTEBOOKS = sorted(path for path in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 config = ConfigParser(delimiters=["="])  # strict: a key given twice is an error
 config.read(ROOT/"settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
@@ -53,7 +53,9 @@ def committed():
 
 
 def contents(folder, pattern):
-    return {path.name: path.read_bytes().replace(b"\r\n", b"\n") for path in folder.glob(pattern) if path.name != "_modidx.py"}
+    "What the files in a folder and its sub-folders hold, by path."
+    return {path.relative_to(folder).as_posix(): path.read_bytes().replace(b"\r\n", b"\n")
+            for path in folder.rglob(pattern) if path.name != "_modidx.py"}
 
 
 @pytest.fixture(scope="module")
@@ -82,24 +84,48 @@ def test_library_is_what_the_notebooks_export(run, copy):
     assert not changed, f"run nbdev_export: {changed}"
 
 
-def imported(path):
-    "Modules of this package that the file at `path` imports, anywhere in it."
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
-        if isinstance(node, ast.ImportFrom):
-            base = "brain_tumor_nb" + (f".{node.module}" if node.module else "") if node.level else node.module
-            names = [f"{base}.{name}" for name in names]
+def own_imports(tree):
+    "Modules of this package that are imported anywhere in a syntax tree."
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(filter(None, ["brain_tumor_nb"*bool(node.level), node.module]))
+            names = [f"{package}.{alias.name}" for alias in node.names]
         for name in names:
             parts = name.split(".")
-            if parts[0] == "brain_tumor_nb" and len(parts) > 1: yield parts[1]
+            if parts[0] == "brain_tumor_nb" and len(parts) > 1:
+                yield parts[1]
+
+
+def tree_of(module):
+    return ast.parse((LIB/f"{module}.py").read_text(encoding="utf-8"))
+
+
+def misplaced(module, order, tree):
+    "Imports that break the rule: of a later module, or inside a function outside the command."
+    functions = [node for node in ast.walk(tree)
+                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    inside = [name for node in functions for name in own_imports(node)]
+    later = [name for name in own_imports(tree) if order.get(name, "") >= order[module]]
+    return later + inside*(module != "cli")
 
 
 @pytest.mark.parametrize("module", modules())
 def test_imports_run_upward(module):
-    "A module imports modules of lower numbers only."
-    number = {name: path.name[:2] for name, path in modules().items()}
-    wrong = [other for other in imported(LIB/f"{module}.py") if other in number and number[other] >= number[module]]
-    assert not wrong, f"{modules()[module].name} imports {wrong}"
+    "A module imports only modules whose notebook stands before its own, by number and name."
+    order = {name: path.stem for name, path in modules().items()}
+    assert misplaced(module, order, tree_of(module)) == [], order[module]
+
+
+def test_the_rule_of_imports_is_kept_watch_over():
+    order = dict(data="01_data", model="04_model", cli="40_cli")
+    assert misplaced("data", order, ast.parse("from .model import head")) == ["model"]
+    assert misplaced("data", order, ast.parse("import brain_tumor_nb.data")) == ["data"]
+    inside = ast.parse("def f():\n    from brain_tumor_nb.data import MRIFolder")
+    assert misplaced("model", order, inside) == ["data"]
+    assert misplaced("cli", order, inside) == []
 
 
 def test_library_needs_no_notebook_tools():
@@ -333,7 +359,8 @@ def test_readme_is_made_from_index():
 
 def test_docs_list_every_notebook():
     sidebar = (NBS/"sidebar.yml").read_text(encoding="utf-8")
-    assert re.findall(r"- (\S+\.ipynb)", sidebar) == sorted((path.name for path in NOTEBOOKS), key=sidebar.find)
+    listed = re.findall(r"- (\S+\.ipynb)", sidebar)
+    assert sorted(listed) == sorted(path.relative_to(NBS).as_posix() for path in NOTEBOOKS)
 
 
 def test_docs_can_be_processed(run, copy, tmp_path):
@@ -343,14 +370,15 @@ def test_docs_can_be_processed(run, copy, tmp_path):
     if sys.platform == "win32": pytest.skip("the stand-in is a shell script")
     import os
     run("nbdev_proc_nbs", cwd=copy, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert {path.name for path in (copy/"_proc").glob("*.ipynb")} == {path.name for path in NOTEBOOKS}
+    processed = contents(copy/"_proc", "*.ipynb")
+    assert sorted(processed) == sorted(path.relative_to(NBS).as_posix() for path in NOTEBOOKS)
     assert cfg["git_url"] in (copy/"nbs"/"nbdev.yml").read_text(encoding="utf-8")
 
 
 def test_coverage_tool(run, tmp_path):
     "The tool that simulates coverage writes the rows of the committed table, from fewer sets."
     run("python", ROOT/"tools"/"coverage.py", "--out", tmp_path/"few.csv", "--sets", 5, "--slow-sets", 2)
-    few, whole = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in (tmp_path/"few.csv", NBS/"coverage.csv")]
+    few, whole = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in (tmp_path/"few.csv", NBS/"trust"/"coverage.csv")]
     assert list(few[0]) == list(whole[0])
     same = ("data", "groups", "metric", "interval", "truth")
     assert [[row[k] for k in same] for row in few] == [[row[k] for k in same] for row in whole]

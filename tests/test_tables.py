@@ -155,7 +155,7 @@ def test_a_candidate_may_not_look_at_what_it_predicts():
 
 
 def test_settings_added_later_change_old_rows_only_where_used():
-    old = {r["settings"] for r in read(ROOT/"nbs/results.csv") if r["model"] == "frozen"}
+    old = {r["settings"] for r in read(ROOT/"nbs/studies/results.csv") if r["model"] == "frozen"}
     assert old == {reference.settings(recipe.HEAD)}
     assert reference.settings(replace(recipe.HEAD, jitter=1)) not in old
 
@@ -247,22 +247,22 @@ def nested(table, kept, close=.001):
 
 
 def test_committed_predictions_say_what_the_table_says():
-    agree(ROOT/"nbs/results.csv", rows.KEPT)
-    nested(ROOT/"nbs/recipe.csv", rows.KEPT)
+    agree(ROOT/"nbs/studies/results.csv", rows.KEPT)
+    nested(ROOT/"nbs/studies/recipe.csv", rows.KEPT)
     assert sum(f.stat().st_size for f in rows.KEPT.rglob("*.gz")) < 3e6
-    there = {(r["set"], f"{r['split']}-{r['model']}") for r in read(ROOT/"nbs/results.csv")}
+    there = {(r["set"], f"{r['split']}-{r['model']}") for r in read(ROOT/"nbs/studies/results.csv")}
     kept = {(f.parent.name, f.name.removesuffix(".csv.gz")) for f in rows.KEPT.rglob("*-*.csv.gz")}
     assert kept <= there, "predictions without a row"
 
 
 def test_committed_tests_are_of_the_committed_predictions():
-    for r in rows.read(ROOT/"nbs/paired.csv"):
+    for r in rows.read(ROOT/"nbs/studies/paired.csv"):
         new = compare.compare(r["set"], r["a"], r["b"])
         assert new["predictions"] == r["predictions"], f"again: {r['command']}"
 
 
 def test_committed_exhibit_adds_up():
-    found = {tuple(r[k] for k in exhibits.KEYS): r for r in read(ROOT/"nbs/exhibits.csv")}
+    found = {tuple(r[k] for k in exhibits.KEYS): r for r in read(ROOT/"nbs/studies/exhibits.csv")}
     assert {s for s, *_ in found} <= {"cheng", "brain_mri_4class"}
     for (*which, name), r in found.items():
         assert float(r["low"]) <= float(r["value"]) <= float(r["high"]) and not r["commit"].endswith("dirty"), r
@@ -276,7 +276,7 @@ def test_readme_shows_the_figure_of_the_results():
         cells = json.loads((ROOT/"nbs"/name).read_text(encoding="utf-8"))["cells"]
         outputs = [o.get("data", {}) for cell in cells for o in cell.get("outputs", [])]
         return next("".join("".join(d["image/png"]).split()) for d in outputs if "image/png" in d)
-    assert picture("index.ipynb") == picture("results.ipynb"), "run index.ipynb after results.ipynb"
+    assert picture("index.ipynb") == picture("studies/results.ipynb"), "run index.ipynb after results.ipynb"
 
 
 def test_withdrawn_folds_are_refused(tmp_path):

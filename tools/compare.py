@@ -1,4 +1,4 @@
-"""Test pairs of rows of the reference table on their kept predictions: nbs/paired.csv.
+"""Test pairs of rows of the reference table on their kept predictions: nbs/studies/paired.csv.
 
     python tools/compare.py cheng                                     the standing questions
     python tools/compare.py cheng patients/finetuned patients/frozen  one pair: SPLIT/MODEL
@@ -68,7 +68,7 @@ def main():
     p.add_argument("name", help="of the set")
     p.add_argument("rows", nargs="*", metavar="SPLIT/MODEL",
                    help="two rows  [default: the standing questions]")
-    p.add_argument("--out", type=Path, default=ROOT/"nbs/paired.csv", help="the table")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/studies/paired.csv", help="the table")
     p.add_argument("--kept", type=Path, default=KEPT, help="folder of the predictions")
     a = p.parse_args()
     if len(a.rows) not in (0, 2) or any(r.count("/") != 1 for r in a.rows):

@@ -1,4 +1,4 @@
-"""How often the intervals of `score` hold the truth, on simulated scores: nbs/coverage.csv.
+"""How often the intervals of `score` hold the truth, on simulated scores: nbs/trust/coverage.csv.
 
     python tools/coverage.py
 
@@ -130,7 +130,7 @@ def rows(sets, slow_sets):
 def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--out", type=Path, default=ROOT/"nbs/coverage.csv")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/trust/coverage.csv")
     p.add_argument("--sets", type=int, default=4000, help="sets per row")
     p.add_argument("--slow-sets", type=int, default=1000, help="sets per row of a bootstrap")
     a = p.parse_args()

@@ -1,4 +1,4 @@
-"""Measure the search for near-duplicates on real slices: the rows of nbs/duplicates.csv.
+"""Measure the search for near-duplicates on real slices: the rows of nbs/engine/duplicates.csv.
 
     python tools/duplicates.py ../shared/data
 
@@ -99,7 +99,7 @@ def measure_four(folder, table, out):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path, help="the folder that holds cheng, lgg and brain_mri_4class")
-    p.add_argument("--out", type=Path, default=ROOT/"nbs/duplicates.csv")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/engine/duplicates.csv")
     a = p.parse_args()
     for name in ("cheng", "lgg"):
         folder = MRIFolder(a.data/name)

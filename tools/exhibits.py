@@ -1,4 +1,4 @@
-"""Measure why a score falls when patients are kept together: rows of nbs/exhibits.csv.
+"""Measure why a score falls when patients are kept together: rows of nbs/studies/exhibits.csv.
 
     python tools/exhibits.py cheng FOLDER
     python tools/exhibits.py brain_mri_4class FOLDER --seeds 1
@@ -139,7 +139,7 @@ def options():
     p.add_argument("name", help="of the set")
     p.add_argument("folder", type=Path, help="with one sub-folder per class")
     p.add_argument("--seeds", type=int, default=3, help="how many, from 0  [default: 3]")
-    p.add_argument("--out", type=Path, default=ROOT/"nbs/exhibits.csv", help="the table")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/studies/exhibits.csv", help="the table")
     a = p.parse_args()
     if a.seeds < 1:
         p.error(f"--seeds must be 1 or more, not {a.seeds}")

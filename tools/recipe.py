@@ -1,4 +1,4 @@
-"""Choose a recipe by inner folds, and measure what that choice gives: rows of nbs/recipe.csv.
+"""Choose a recipe by inner folds, and measure what that choice gives: rows of nbs/studies/recipe.csv.
 
     python tools/recipe.py cheng FOLDER
     python tools/recipe.py brain_tumor_dataset FOLDER --seeds 20
@@ -18,7 +18,7 @@ columns _sd hold the standard deviation over the divisions.
 
 What was trained is kept in runs/recipe, and a second call with the same --seeds goes on from
 there. Nothing is printed of the scores in single folds: whoever reads them has seen the outer
-folds. The predictions of "chosen" are kept in nbs/predictions/SET/nested.csv.gz, with the folds of
+folds. The predictions of "chosen" are kept in nbs/studies/predictions/SET/nested.csv.gz, with the folds of
 the division d numbered from 5 d.
 """
 import argparse
@@ -199,7 +199,7 @@ def options():
     p.add_argument("--only", choices=[*CANDIDATES_FEW, *CANDIDATES_MANY], metavar="CANDIDATE",
                    help="train this one for the inner folds, and stop")
     p.add_argument("--jobs", type=int, default=1, help="networks to train at the same time")
-    p.add_argument("--out", type=Path, default=ROOT/"nbs/recipe.csv", help="the table")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/studies/recipe.csv", help="the table")
     p.add_argument("--kept", type=Path, default=KEPT, help="folder for the predictions")
     p.add_argument("--work", type=Path, default=ROOT/"runs/recipe", help="folder for networks")
     a = p.parse_args()

@@ -1,4 +1,4 @@
-"""Measure rows of the reference table, nbs/results.csv: a model on a set, under a way to split.
+"""Measure rows of the reference table, nbs/studies/results.csv: a model on a set, under a way to split.
 
     python tools/reference.py cheng FOLDER --resume                         all rows not there yet
     python tools/reference.py cheng FOLDER --model frozen --split patients  one row
@@ -7,7 +7,7 @@
 
 Five folds, seed 0, pooled; FOLDER holds one sub-folder per class. Rows are told apart by set, split
 and model. Each is written as soon as it is measured, and the predictions of networks and of three
-probes are kept in nbs/predictions. With --resume a row is left alone that is there with the same
+probes are kept in nbs/studies/predictions. With --resume a row is left alone that is there with the same
 fingerprints (of the data, the folds, the groups of the intervals, the settings), and a training
 that was stopped goes on from its last epoch.
 
@@ -201,7 +201,7 @@ def options():
     p.add_argument("--fold", type=int, choices=range(5), help="measure one of the folds alone")
     p.add_argument("--resume", action="store_true",
                    help="leave rows that are there, go on with a training that was stopped")
-    p.add_argument("--out", type=Path, default=ROOT/"nbs/results.csv", help="the table")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/studies/results.csv", help="the table")
     p.add_argument("--kept", type=Path, default=KEPT, help="folder for the predictions")
     p.add_argument("--work", type=Path, default=ROOT/"runs/reference",
                    help="folder for networks until their row is written")

@@ -19,9 +19,9 @@ from brain_tumor_nb.data import write_file
 from brain_tumor_nb.evaluation import Predictions
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = ROOT/"nbs/predictions"     # SET/SPLIT-MODEL.csv.gz, and SET/groups.csv.gz
-TABLES = ("nbs/results.csv", "nbs/recipe.csv", "nbs/transfer.csv", "nbs/paired.csv",
-          "nbs/exhibits.csv", "nbs/predictions")
+KEPT = ROOT/"nbs/studies/predictions"     # SET/SPLIT-MODEL.csv.gz, and SET/groups.csv.gz
+TABLES = ("nbs/studies/results.csv", "nbs/studies/recipe.csv", "nbs/studies/transfer.csv", "nbs/studies/paired.csv",
+          "nbs/studies/exhibits.csv", "nbs/studies/predictions")
 
 
 def commit():

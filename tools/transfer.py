@@ -1,4 +1,4 @@
-"""Test a run on another set, and write a row of nbs/transfer.csv.
+"""Test a run on another set, and write a row of nbs/studies/transfer.csv.
 
     btnb train TRAIN [--folds 5] --out RUN
     python tools/transfer.py RUN TRAIN TEST --map glioma=yes,meningioma=yes,pituitary=yes,notumor=no
@@ -108,7 +108,7 @@ def options():
     p.add_argument("train", type=Path, help="folder it was trained on")
     p.add_argument("test", type=Path, help="folder to test it on; of one class: count false alarms")
     p.add_argument("--map", default="", help="class names to common ones")
-    p.add_argument("--out", type=Path, default=ROOT/"nbs/transfer.csv", help="the table")
+    p.add_argument("--out", type=Path, default=ROOT/"nbs/studies/transfer.csv", help="the table")
     return p, p.parse_args()
 
 
