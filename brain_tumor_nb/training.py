@@ -85,14 +85,14 @@ class Config:
         return cls(**{"weights": "default", **changes})
     @classmethod
     def recommended(cls, slices:int|None=None, **changes):
-        "EfficientNet-Lite0 from ImageNet, its later blocks fine-tuned, at most ten epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
-        recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15, mixup=.2, batch_size=16, epochs=10, optimizer="adamw",
+        "EfficientNet-Lite0 from ImageNet, its later blocks fine-tuned with jitter, at most ten epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
+        recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15, jitter=1, mixup=.2, batch_size=16, epochs=10, optimizer="adamw",
                       lr=2e-3, body_lr=5e-4, weight_decay=.01, schedule="one-cycle", trainable=.4, views=6, keep="last")
         if changes.get("arch", LITES[0]) not in LITES: recipe["weights"] = "default"
         if slices: recipe["epochs"] = min(10, max(2, round(60_000/slices)))
-        if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0)      # 288, 224, 160 pixels
+        if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0, jitter=0)      # 288, 224, 160 pixels
         if changes.get("weights") == "none": recipe.update(trainable=1, body_lr=None)     # nothing learnt yet that could be frozen
-        if changes.get("trainable") == 0: recipe.update(views=2, epochs=1, mixup=0)       # features once, in two views, see `fit_head`
+        if changes.get("trainable") == 0: recipe.update(views=2, epochs=1, mixup=0, jitter=0)       # features once, in two views, see `fit_head`
         return cls(**{**recipe, **changes})
 
     def seen(self): return [(*v, s) for s in self.scales for v in VIEWS[:self.views]]       # how each slice is looked at, see `view`

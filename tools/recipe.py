@@ -40,7 +40,7 @@ FOLDS = 5
 METRICS = ("accuracy", "auroc")
 HEAD = Config.recommended(trainable=0)
 HEADS = replace(HEAD, size=288, scales=(1, 7/9, 5/9))          # 288, 224 and 160 pixels
-BLOCKS = Config.recommended(FEW)
+BLOCKS = Config.recommended(FEW, jitter=0)
 CANDIDATES_FEW = {
     "head alone, 224 pixels": HEAD,
     "head alone, three sizes": HEADS,
