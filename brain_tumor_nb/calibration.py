@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['reliability', 'plot_reliability', 'brier', 'calibration_error', 'calibration', 'tempered', 'fit_temperature',
-           'temper_folds']
+           'temper_folds', 'judge_calibration']
 
 # %% ../nbs/trust/14_calibration.ipynb #61845b80
 import numpy as np
 
-from .data import new_axes
-from .evaluation import Predictions, bootstrap_weights, wilson
+from dataclasses import replace
+
+from .core import Figure, Section, figure_png, new_axes
+from .evaluation import Predictions, bootstrap_weights, groups_of, wilson
 
 # %% ../nbs/trust/14_calibration.ipynb #741d57b1
 def _bins(sure:np.ndarray, # float [N], confidence of each slice
@@ -79,7 +81,7 @@ def _honest_errors(sure:np.ndarray,   # float [N], confidence of each slice
 
 
 def calibration(pred:Predictions,       # any number of classes
-                groups:np.ndarray=None, # int [N], what belongs together; None: each slice alone
+                groups:np.ndarray=None, # int [N], what belongs together; None: see `groups_of`
                 bins:int=10,            # of the calibration error, at most
                 n:int=1000,             # resamples, and draws of an honest model
                 seed:int=0              # of both
@@ -89,7 +91,7 @@ def calibration(pred:Predictions,       # any number of classes
     That is what a model whose every probability is right stays below, at least 39 times in 40, even
     if all slices of a group are right or wrong together. Of one group, the Brier score has no
     interval: `low` and `high` are None."""
-    groups = np.arange(len(pred)) if groups is None else np.asarray(groups)
+    groups = groups_of(pred, groups)
     found = dict(value=brier(pred)[0], low=None, high=None)
     if len(np.unique(groups)) > 1:
         drawn = brier(pred, bootstrap_weights(groups, n, seed))
@@ -129,4 +131,31 @@ def temper_folds(pred:Predictions,       # of one split, or pooled over folds
         mine = folds == f; others = ~np.isin(pred.paths, np.array(pred.paths)[mine])          # repeated folds hold a slice several times
         found[f] = fit_temperature(pred.probs[others], pred.y[others])
         probs[mine] = tempered(pred.probs[mine], found[f])
-    return Predictions(pred.paths, pred.labels, pred.classes, probs, pred.folds), found
+    return replace(pred, probs=probs), found
+
+# %% ../nbs/trust/14_calibration.ipynb #2f4515eb
+def judge_calibration(run,   # a `Run` with predictions
+                      folder # what they are of
+                     )->Section:
+    "Whether the probabilities hold what they promise, and what a temperature would mend."
+    pred = run.predictions
+    groups = groups_of(pred)
+    found,(better,temperatures) = calibration(pred, groups),temper_folds(pred, groups)
+    brier_ = found["brier"]
+    known = "" if brier_["low"] is None else (f" (95 % interval {brier_['low']:.3f} to "
+                                              f"{brier_['high']:.3f})")
+    said = [f"Brier score {brier_['value']:.3f}{known}; 0 is best. Expected calibration error "
+            f"{100*found['ece']:.1f} %; a model whose every probability is right would stay below "
+            f"{100*found['ece_honest']:.1f} % on these slices at least 39 times in 40, even if all "
+            "slices of a group were right or wrong together."]
+    if temperatures:
+        found["temperatures"] = ", ".join(f"{t:.2f}" for t in temperatures.values())
+        found["tempered"] = calibration(better, groups)
+        said.append("With each part of these slices at the temperature that fits the other parts "
+                    f"({found['temperatures']}) they are "
+                    f"{found['tempered']['brier']['value']:.3f} and "
+                    f"{100*found['tempered']['ece']:.1f} %.")
+    picture = Figure("reliability", figure_png(plot_reliability(pred)),
+                     "Reliability diagram: share that is right against confidence")
+    return Section("calibration", "Are the probabilities right?", said, figures=[picture],
+                   facts=found)

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is_system', 'class_folders', 'list_files',
-           'in_threads', 'read_manifest', 'read_mask', 'MRIFolder', 'data_hash', 'write_file', 'resize_image',
-           'store_file', 'PixelStore', 'spawn_seed', 'EpochSampler', 'make_loader', 'new_axes', 'figure_png',
-           'show_images']
+           'read_manifest', 'read_mask', 'MRIFolder', 'data_hash', 'resize_image', 'store_file', 'PixelStore',
+           'EpochSampler', 'make_loader', 'show_images']
 
 # %% ../nbs/01_data.ipynb #d840236d
 import csv
@@ -28,6 +27,7 @@ from torchvision.transforms.v2 import functional as tvf
 # %% ../nbs/01_data.ipynb #ae6d17cc
 from importlib.resources import files as resource_files
 
+from .core import in_threads, spawn_seed
 from .phantom import cache_folder, phantom_folder
 
 # %% ../nbs/01_data.ipynb #c93231fe
@@ -128,15 +128,6 @@ def list_files(folder:str|Path # folder to walk
         dirs[:] = [d for d in dirs if not is_system(d)]
         found += [Path(top, f).relative_to(folder).as_posix() for f in files if not is_system(f)]
     return sorted(found)
-
-# %% ../nbs/01_data.ipynb #f2184889
-def in_threads(fn,           # called with each item
-               items,        # a sequence
-               block:int=512 # items handed out at a time
-              ): # yields the results, in order
-    "`fn` of every item, in threads."
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(items), block): yield from pool.map(fn, items[start:start+block])
 
 # %% ../nbs/01_data.ipynb #a8a826fc
 def read_manifest(root:str|Path # data folder
@@ -259,20 +250,6 @@ def data_hash(folder:MRIFolder # an opened folder
     "SHA-256 over the paths and contents of all slices, as they were when `folder` was opened."
     return hashlib.sha256("".join(f"{d}  {p}\n" for p,d in zip(folder.paths, folder.digests)).encode()).hexdigest()
 
-# %% ../nbs/01_data.ipynb #64c3f2fb
-def write_file(path:str|Path,      # where; its folder is made if needed
-               content:str|bytes   # text is written as UTF-8, line ends as they are
-              )->Path: # the file
-    "Write a file whole or not at all."
-    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(tmp, "wb") as f: f.write(content.encode() if isinstance(content, str) else content); f.flush(); os.fsync(f.fileno())
-        os.replace(tmp, path)
-    except OSError as e: raise OSError(e.errno, f"{e.strerror}; what was there before is untouched", str(path)) from e
-    finally: tmp.unlink(missing_ok=True)
-    return path
-
 # %% ../nbs/01_data.ipynb #30bd2846
 _WIDER = 1.1                                        # chosen among 1.1, 1.2 and 1.3 by inner validation: tools/recipe.py
 
@@ -348,12 +325,6 @@ class PixelStore(Dataset):
     def __getitem__(self, idx): return self.pixels[idx], self.labels[idx], torch.as_tensor(idx)
     def __repr__(self): return f"PixelStore of {len(self)} slices, {self.size} × {self.size}, {self.pixels.nbytes/1e6:.1f} MB{' in a file' if self.file else ''}"
 
-# %% ../nbs/01_data.ipynb #4cfd204c
-def spawn_seed(*keys:int # whole numbers, 0 or above, such as seed and epoch
-              )->int: # 0 to 2³²-1
-    "A seed that depends on `keys` and their order; zeros at the end do not count (NumPy's `SeedSequence`)."
-    return int(np.random.SeedSequence(keys).generate_state(1)[0])
-
 # %% ../nbs/01_data.ipynb #703ae5c0
 class EpochSampler(Sampler):
     "Lists of indices, one a batch; shuffled anew in each epoch, by `seed` and `epoch` alone."
@@ -389,23 +360,6 @@ def make_loader(store:PixelStore,     # decoded slices
     "Batches of a part of the store."
     if not len(indices): raise ValueError("a loader needs at least one slice, this part of the split is empty")
     return DataLoader(store, sampler=EpochSampler(indices, batch_size, shuffle, **sampling), batch_size=None)
-
-# %% ../nbs/01_data.ipynb #91fd157b
-def new_axes(width:float, # inches
-             height:float # inches
-            ): # matplotlib axes
-    "One pair of axes in a figure of its own."
-    import matplotlib.pyplot as plt                     # here, so that a script that draws nothing need not wait for it
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
-
-# %% ../nbs/01_data.ipynb #15d68bd2
-def figure_png(axes # of one figure, which is closed
-              )->bytes: # a PNG file; the same figure gives the same bytes
-    "A figure as a picture."
-    import matplotlib.pyplot as plt
-    fig,out = np.ravel(axes)[0].figure,BytesIO()
-    fig.savefig(out, dpi=120, metadata={"Software": None}); plt.close(fig)
-    return out.getvalue()
 
 # %% ../nbs/01_data.ipynb #f0f0da47
 def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H,W]

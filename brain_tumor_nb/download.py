@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from .data import in_threads, list_files, read_image
+from .core import in_threads
+from .data import list_files, read_image
 
 # %% ../nbs/engine/31_download.ipynb #aeaec0c8
 _PAGES = {"Kaggle": "https://www.kaggle.com/datasets/", "figshare": "https://doi.org/"}

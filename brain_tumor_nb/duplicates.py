@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .data import MRIFolder, in_threads
+from .core import in_threads
+from .data import MRIFolder
 
 # %% ../nbs/engine/02_duplicates.ipynb #524faedc
 def head_box(im:Image.Image # grey, any size

@@ -6,7 +6,7 @@
 __all__ = ['Probe', 'PROBES', 'LIMIT', 'Nearest', 'NEAR', 'SURE', 'code_facts', 'blind_masks', 'hog_features', 'crop_to_head',
            'picture_features', 'probe_features', 'probe_model', 'permute_groups', 'run_probe', 'run_probes',
            'probe_table', 'sharpened', 'nearest_training', 'near_duplicates', 'probes_text', 'source_sentence',
-           'near_sentence', 'probe_sentence', 'plot_probes']
+           'near_sentence', 'probe_sentence', 'plot_probes', 'judge_probes']
 
 # %% ../nbs/trust/12_probes.ipynb #5e490a3d
 from collections import namedtuple
@@ -15,7 +15,9 @@ import numpy as np
 from PIL import Image
 
 from .audit import file_facts
-from .data import MRIFolder, in_threads, new_axes, resize_image
+from .core import (Figure, Section, Table, figure_png, in_threads, metric_texts,
+                                 new_axes)
+from .data import MRIFolder, is_simulated, resize_image
 from .evaluation import Predictions, score
 from .splitting import Split
 
@@ -139,7 +141,8 @@ def run_probe(x:np.ndarray,    # float [N,D], what the probe knows of each slice
         probs = np.zeros((len(s.valid), len(classes)))
         probs[:,m.classes_] = m.predict_proba(x[s.valid])
         paths,labels = [s.paths[i] for i in s.valid],[classes[c] for c in y[s.valid]]
-        return Predictions(paths, labels, tuple(classes), probs, [k]*len(s.valid))
+        return Predictions(paths, labels, tuple(classes), probs, [k]*len(s.valid),
+                           np.asarray(s.groups)[s.valid])
     return Predictions.concat([part(k, s) for k,s in enumerate(splits)])
 
 # %% ../nbs/trust/12_probes.ipynb #d06aa632
@@ -163,7 +166,7 @@ def run_probes(folder:MRIFolder,  # an opened folder
 
 # %% ../nbs/trust/12_probes.ipynb #ad434674
 def probe_table(preds:dict,       # name to `Predictions`, see `run_probes`
-                groups:np.ndarray # int [N], group of each row of the predictions
+                groups:np.ndarray=None # int [N], of each row; None: see `groups_of`
                )->dict: # name to {"accuracy": …, "auroc": …}, each a {"value", "low", "high"} as in `score`
     "Accuracy and AUROC of each probe, with 95 % intervals; 0.5 and none for a constant probe."
     def constant(p):
@@ -294,25 +297,64 @@ def probe_sentence(table:dict,        # see `probe_table`
 _KINDS = dict(source=("#D55E00", "o", "sees the source, not the tumour"),
               slice=("#0072B2", "s", "sees the slice"), nothing=("0.45", "D", "can learn nothing"))
 
-def plot_probes(table:dict,          # see `probe_table`
-                ax=None,             # axes to draw on; new ones if None
-                simulated:bool=False # say so in the title
-               ): # the axes
-    "AUROC of each probe with its 95 % interval, where it has one."
-    ax = ax or new_axes(7, 3.6)
-    for sees,(colour,marker,label) in _KINDS.items():
-        rows = [(i, t["auroc"]) for i,(n,t) in enumerate(table.items())
-                if PROBES[n].sees == sees and t["auroc"]["value"] is not None]
-        if not rows:
-            continue
+def plot_probes(table:dict,           # see `probe_table`
+                ax=None,              # axes to draw on; new ones if None
+                simulated:bool=False, # say so in the title
+                metrics:dict=None     # of the model in the same folds, see `score`: the last row
+               ):                     # the axes
+    "AUROC of each probe, and of the model, with 95 % intervals where they have one."
+    ax = ax or new_axes(7, 3.6 + .4*bool(metrics))
+    def draw(rows, colour, marker, label):
         at,values = [i for i,_ in rows],[m["value"] for _,m in rows]
         ends = [[max(0, m["value"] - (m["low"] or m["value"])) for _,m in rows],
                 [max(0, (m["high"] or m["value"]) - m["value"]) for _,m in rows]]
         ax.errorbar(values, at, xerr=ends, fmt=marker, color=colour, capsize=3, label=label)
+    for sees,(colour,marker,label) in _KINDS.items():
+        rows = [(i, t["auroc"]) for i,(n,t) in enumerate(table.items())
+                if PROBES[n].sees == sees and t["auroc"]["value"] is not None]
+        if rows:
+            draw(rows, colour, marker, label)
+    names = [PROBES[n].words for n in table]
+    if metrics:
+        names.append("the model")
+        if metrics["auroc"]["value"] is not None:
+            draw([(len(table), metrics["auroc"])], "black", "*", "the model of this run")
+    what = "What the probes and the model score" if metrics else "What the probes score"
     ax.axvline(.5, color="0.6", ls=":")
-    ax.set(yticks=range(len(table)), yticklabels=[PROBES[n].words for n in table],
+    ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1.03),
            xlabel="AUROC (0.5: chance), 95 % interval over groups",
-           xlim=(0, 1.03), ylim=(len(table)-.5, -.5),
-           title=f"What the probes score{' (simulated slices)' if simulated else ''}")
-    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(.4, -.17), ncols=3, frameon=False)
+           ylim=(len(names) - .5, -.5), title=what + " (simulated slices)"*simulated)
+    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(.4, -.17), ncols=2, frameon=False)
     return ax
+
+# %% ../nbs/trust/12_probes.ipynb #f9aceafb
+def judge_probes(run,   # a `Run` with predictions, metrics and splits
+                 folder # that was split
+                )->Section|None: # None without splits
+    "What models reach in the same folds that never look at the tumour."
+    splits = run.splits(folder)
+    if not splits:
+        return None
+    metrics,table,near,figures = run.metrics,{},None,[]
+    if len(folder) <= LIMIT:
+        features = probe_features(folder)
+        near = near_duplicates(nearest_training(features, splits), folder.paths)
+        table = probe_table(run_probes(folder, splits, features=features))
+        axes = plot_probes(table, simulated=is_simulated(folder.root), metrics=metrics)
+        figures = [Figure("probes", figure_png(axes), "AUROC of each probe and of the model")]
+    sentence = probe_sentence(table, metrics, near)
+    weight,warning = 0,""
+    if near and near["slices"]:
+        weight,warning = 3,near_sentence(near)
+    elif any(PROBES[n].sees == "source" and (t["auroc"]["low"] or 0) > SURE
+             for n,t in table.items()):
+        weight,warning = 2,source_sentence(table, metrics)
+    rows = [[PROBES[n].words, *metric_texts("auroc", t["auroc"]),
+             *metric_texts("accuracy", t["accuracy"])] for n,t in table.items()]
+    head = ["probe", "AUROC", "95 % interval", "accuracy", "95 % interval"]
+    facts = dict(sentence=sentence, near_duplicates=near,
+                 probes={n: dict(words=PROBES[n].words, **t) for n,t in table.items()})
+    said = ["What small models reach in the same folds, most of which never see the tumour. "
+            + sentence]
+    return Section("probes", "Before the score: probes", said, [Table(head, rows)], figures,
+                   facts, warning, weight)

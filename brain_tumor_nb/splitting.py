@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'Leaks', 'connect', 'near_groups', 'read_subjects', 'describe_subjects', 'find_groups', 'show_groups',
-           'refuse_withdrawn', 'Split', 'make_folds', 'make_split', 'leaks']
+           'refuse_withdrawn', 'Split', 'make_folds', 'make_split', 'leaks', 'unseen']
 
 # %% ../nbs/03_splitting.ipynb #bea5c89f
 import hashlib, json
@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import MRIFolder, data_hash, is_simulated, show_images, write_file
-from .duplicates import ALIKE, first_look, pairs_to_compare, similarity, thumbnails
+from .core import write_file
+from .data import MRIFolder, data_hash, is_simulated, show_images
+from .duplicates import (ALIKE, first_look, near_pairs, pairs_to_compare,
+                                       similarity, thumbnails)
 from .known import disagreeing, known_set, known_subjects
 
 # %% ../nbs/03_splitting.ipynb #acb42a52
@@ -207,3 +209,17 @@ def leaks(split:Split,      # any split
                          "check against others, such as find_groups(folder, by=\"near-duplicates\")")
     seen = np.isin(groups[split.valid], groups[split.train])
     return Leaks(len(set(groups[split.valid][seen].tolist())), int(seen.sum()), float(seen.mean()))
+
+# %% ../nbs/03_splitting.ipynb #216d2640
+def unseen(train:MRIFolder,  # what a model was trained on
+           test:MRIFolder,   # what it is to be tested on
+           by:str="patients" # what belongs together in `test`, see `find_groups`
+          )->np.ndarray:     # bool [N], one per slice of `test`
+    "Which slices are new, with all that belongs to them; `ValueError` if none is."
+    known = near_pairs(thumbnails(test), thumbnails(train)).pairs[:,0]
+    groups = find_groups(test, by)
+    new = ~np.isin(groups, groups[known])
+    if not new.any():
+        raise ValueError(f"every slice of {test.root} has a near-duplicate in {train.root}: "
+                         "nothing is left to test on")
+    return new

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['FEW', 'COLUMNS', 'TIMES', 'Config', 'seeded', 'keep_memory', 'pick_device', 'autocast', 'world', 'join_world',
-           'add_up', 'on_first', 'train_epoch', 'validate', 'lr_factor', 'make_optimizer', 'History', 'checkpoints',
-           'save_model', 'save_checkpoint', 'load_checkpoint', 'show_progress', 'explained', 'spread',
-           'average_buffers', 'fit', 'frozen_features', 'eval_batch', 'fit_head', 'train_split', 'load_model']
+           'add_up', 'on_first', 'train_epoch', 'validate', 'lr_factor', 'make_optimizer', 'History', 'plot_loss',
+           'plot_accuracy', 'checkpoints', 'save_model', 'save_checkpoint', 'load_checkpoint', 'show_progress',
+           'explained', 'spread', 'average_buffers', 'fit', 'frozen_features', 'eval_batch', 'fit_head', 'train_split',
+           'load_model']
 
 # %% ../nbs/05_training.ipynb #e9733298
 import csv, ctypes, hashlib, inspect, io, json, math, os, re, sys, time, warnings
@@ -23,7 +24,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from .data import MRIFolder, PixelStore, make_loader, spawn_seed, write_file
+from .core import new_axes, spawn_seed, write_file
+from .data import MRIFolder, PixelStore, make_loader
 from .model import LITES, create_model, fill_weights, freeze, head, param_groups, weights_stats, without_norms
 from .normalization import Stats, VIEWS, channel_stats, check_normalized, sample_draws, train_transform, valid_transform, view
 from .splitting import SPLITS, Split
@@ -266,6 +268,39 @@ class History:
         with open(path, newline="", encoding="utf-8") as f: return cls([{k: int(v) if k == "epoch" else float(v) for k,v in r.items()} for r in csv.DictReader(f)])
     def __repr__(self): return "\n".join([f"{'epoch':>5} {'train loss':>10} {'valid loss':>10} {'accuracy':>8}"] +
         [f"{r['epoch']:5} {r['train_loss']:10.3f} {r['valid_loss']:10.3f} {r['valid_accuracy']:8.3f}" for r in self.rows] + [self.stopped]*bool(self.stopped))
+
+# %% ../nbs/05_training.ipynb #ee3ddd3d
+def plot_loss(histories, # a `History`, or one per fold
+              ax=None    # axes to draw on; new ones if None
+             ):          # the axes
+    "Training and validation loss by epoch."
+    ax = ax or new_axes(5, 3)
+    for i,h in enumerate([histories] if isinstance(histories, History) else histories):
+        for name,colour,style in (("training", "#0072B2", "-"), ("validation", "#D55E00", "--")):
+            losses = h.column(f"{name[:5]}_loss")
+            ax.plot(h.column("epoch"), losses, style, color=colour, marker=".", label=name*(not i))
+    values = np.concatenate([line.get_ydata() for line in ax.lines])
+    if values.max() > 10*values.min() > 0:              # a few wild epochs would flatten all others
+        ax.set(yscale="log", ylabel="cross-entropy loss (log scale)")
+    else:
+        ax.set(ylim=(0, None), ylabel="cross-entropy loss")
+    ax.set(xlabel="epoch", title="Training and validation loss")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    return ax
+
+# %% ../nbs/05_training.ipynb #295da485
+def plot_accuracy(histories, # a `History`, or one per fold
+                  ax=None    # axes to draw on; new ones if None
+                 ):          # the axes
+    "Validation accuracy by epoch."
+    ax = ax or new_axes(5, 3)
+    for h in [histories] if isinstance(histories, History) else histories:
+        ax.plot(h.column("epoch"), h.column("valid_accuracy"), color="#D55E00", marker=".")
+    ax.set(xlabel="epoch", ylabel="accuracy (share of slices)", title="Validation accuracy",
+           ylim=(0, 1.02))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax
 
 # %% ../nbs/05_training.ipynb #cce7f947
 def checkpoints(out:str|Path # run folder

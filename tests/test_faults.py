@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 import faults
-from brain_tumor_nb import cli
+from brain_tumor_nb import cli, runs
 from brain_tumor_nb.data import MRIFolder, PixelStore, read_image, resize_image
 from brain_tumor_nb.evaluation import Predictions
 from brain_tumor_nb.parallel import launch, train_folds
@@ -98,15 +98,15 @@ def test_read_only_disk(noise, disk):
 def test_data_changed_during_the_run(monkeypatch, tmp_path, harm, words):
     "A slice that vanishes or changes after the folder was opened stops the run before it trains on it; nothing is reported."
     folder = faults.noise_folder(tmp_path/"data")
-    real = cli.make_split
-    monkeypatch.setattr(cli, "make_split", lambda *a: (real(*a), harm(Path(folder.root)/"no/04.png"))[0])
+    real = runs.make_split
+    monkeypatch.setattr(runs, "make_split", lambda *a: (real(*a), harm(Path(folder.root)/"no/04.png"))[0])
     line = one_line(btnb("train", folder.root, "--out", tmp_path/"run", *QUICK))
     assert "04.png" in line and words in line and not (tmp_path/"run/metrics.json").exists()
 
 
 def test_two_runs_in_one_folder(noise, tmp_path):
     "The second says so, and the first is not disturbed."
-    with cli.lock_run(tmp_path/"run"):
+    with runs.lock_run(tmp_path/"run"):
         assert "another process" in one_line(btnb("train", noise.root, "--out", tmp_path/"run", *QUICK))
     assert [p.name for p in (tmp_path/"run").iterdir()] == [".lock"]
 

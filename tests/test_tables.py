@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brain_tumor_nb.cli import train_run
 from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.evaluation import all_metrics
 from brain_tumor_nb.known import known_rows
 from brain_tumor_nb.phantom import phantom_folder
 from brain_tumor_nb.splitting import Split, refuse_withdrawn
+from brain_tumor_nb.runs import train_run
 from brain_tumor_nb.training import Config
 from conftest import ROOT
 
@@ -170,7 +170,7 @@ def test_rounding_keeps_the_class_on_top():
 def trained(slices, tmp_path_factory):
     "A run as btnb train leaves it for few slices."
     out = tmp_path_factory.mktemp("run")/"few"
-    train_run(slices, out, Config.recommended(len(MRIFolder(slices)), folds=2), probes=False)
+    train_run(slices, out, Config.recommended(len(MRIFolder(slices)), folds=2))
     return out
 
 

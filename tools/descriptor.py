@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import eigh
 
-from brain_tumor_nb.data import MRIFolder, write_file
+from brain_tumor_nb.core import write_file
+from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.duplicates import coarse, thumbnail
 from planted import crop, gamma, jpeg
 from PIL import Image

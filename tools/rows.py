@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from brain_tumor_nb.data import write_file
+from brain_tumor_nb.core import write_file
 from brain_tumor_nb.evaluation import Predictions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,7 +116,7 @@ def keep(pred, file):
     "Keep pooled predictions with four decimals."
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder)/"predictions.csv"
-        replace(pred, probs=rounded(pred.probs)).save(table)
+        replace(pred, probs=rounded(pred.probs), groups=None).save(table)
         pack(file, table.read_text(encoding="utf-8"))
 
 

@@ -19,13 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
-from brain_tumor_nb.cli import evaluate_run, load_run, parse_map, predict_each
+from brain_tumor_nb.cli import parse_map
 from brain_tumor_nb.data import MRIFolder, PixelStore, data_hash
-from brain_tumor_nb.evaluation import Predictions, bootstrap_weights, positive_class, wilson
+from brain_tumor_nb.evaluation import (Predictions, bootstrap_weights, merge_classes,
+                                       positive_class, wilson)
+from brain_tumor_nb.runs import Run, evaluate_run, judge_score, predict_each
+from brain_tumor_nb.splitting import find_groups, unseen
 from brain_tumor_nb.training import Config
-from brain_tumor_nb.transfer import at_working_point, merge_classes, score_at_working_point, unseen
+from brain_tumor_nb.transfer import (at_operating_point, judge_transfer,
+                                     score_at_operating_point)
 from rows import ROOT, commit, fingerprint, machine, put, values
-from brain_tumor_nb.splitting import find_groups
 
 KEYS = ("train", "test", "model")
 
@@ -60,7 +63,7 @@ def false_alarms(run, train, test, mapping, known):
     "Columns of a test set without tumours: specificity at one half and at the operating point."
     with tempfile.TemporaryDirectory() as copy:
         folder = with_another_class(test, train, copy)
-        models = load_run(run)
+        models = Run(run).networks()
         config = models[0][1]
         ours = np.array([not p.startswith("another/") for p in folder.paths])
         new = unseen(train, folder) & ours
@@ -74,7 +77,7 @@ def false_alarms(run, train, test, mapping, known):
     each = [merge_classes(p, mapping) for p in tables]
     mean = replace(each[0], probs=np.mean([p.probs for p in each], 0))
     c = positive_class(mean.classes)
-    point = at_working_point(known, each)
+    point = at_operating_point(known, each)
     half,point = [share(p.probs.argmax(1) != c, groups) for p in (mean, point)]
     none = dict(value=None)
     return dict(tested=len(paths), positive=0, left_out=int(ours.sum()) - len(paths),
@@ -86,16 +89,14 @@ def false_alarms(run, train, test, mapping, known):
 
 def both_classes(run, train, test, mapping):
     "Columns of a test set with and without tumours."
-    with tempfile.TemporaryDirectory() as out:
-        found = evaluate_run(run, test, out, mapping, train.root, say=print)
-        tested = Predictions.load(Path(out)/"predictions.csv")
-    folder = MRIFolder(test)
-    group_of = dict(zip(folder.paths, find_groups(folder)))
-    point = {m: found[f"{m}_at_working_point"] for m in ("sensitivity", "specificity")}
+    judges = [judge_score, judge_transfer]
+    found = evaluate_run(run, test, None, mapping, train.root, print, judges)
+    tested,metrics,folder = found.predictions,found.metrics,MRIFolder(test)
+    point = found.section("operating_point").facts
     positive = int((tested.y == positive_class(tested.classes)).sum())
     return dict(tested=len(tested), positive=positive, left_out=len(folder) - len(tested),
-                groups=len({group_of[p] for p in tested.paths}),
-                **values({m: found[m] for m in ("auroc", "sensitivity", "specificity")}),
+                groups=len(set(tested.groups.tolist())),
+                **values({m: metrics[m] for m in ("auroc", "sensitivity", "specificity")}),
                 **values(point, "point_"),
                 test_data=data_hash(folder)[:12])
 
@@ -124,7 +125,7 @@ def main():
     known = merge_classes(Predictions.load(a.run/"predictions.csv"), mapping)
     group_of = dict(zip(train.paths, find_groups(train)))
     groups = np.array([group_of[f] for f in known.paths])
-    own = score_at_working_point(known, groups, [known], groups)["specificity"]
+    own = score_at_operating_point(known, groups, [known], groups)["specificity"]
     alone = sum(e.is_dir() for e in a.test.iterdir()) == 1
     found = (false_alarms(a.run, train, a.test, mapping, known) if alone else
              both_classes(a.run, train, a.test, mapping))
