@@ -1,6 +1,7 @@
 # One command each, on a machine that has python3 with its venv module, git and make:
 #   make demo    train and evaluate on the sample of real slices, no network but for the installation; shows the report
 #   make lab     JupyterLab, open at the tutorial
+#   make check   style and the checkout as a whole, under two minutes
 #   make test    every check
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
 #   make docs    the documentation site in _docs (needs Quarto)
@@ -12,7 +13,7 @@ WORKERS ?= 2
 CONSTRAINTS ?=
 bin     := .venv/bin
 
-.PHONY: demo lab test bench docs readme clean
+.PHONY: demo lab check test bench docs readme clean
 .NOTPARALLEL:
 
 demo: .venv/demo
@@ -20,6 +21,10 @@ demo: .venv/demo
 
 lab: .venv/lab
 	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" nbs/tutorial.ipynb
+
+check: .venv/test
+	$(bin)/ruff check .
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest -q -n $(WORKERS) tests/test_repo.py
 
 # One thread a process: the tests run in $(WORKERS) processes.
 test: .venv/test

@@ -20,25 +20,32 @@ from .core import (Figure, Section, Table, figure_png, in_threads, new_axes,
 from .data import MRIFolder, data_hash, is_simulated
 from .duplicates import ALIKE, Near, near_pairs, thumbnail
 from .known import image_hashes, known_rows, known_set
-from .splitting import Split, connect, describe_subjects, find_groups, make_folds, read_subjects, show_groups
+from .splitting import (Split, connect, describe_subjects, find_groups, make_folds,
+                                      read_subjects, show_groups)
 
 # %% ../nbs/trust/11_audit.ipynb #25103f89
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
 
 def file_facts(path:str|Path # image file
-              )->FileFacts: # width and height in pixels; bytes; mode and format as Pillow calls them; whether there is an EXIF block, be it empty
+              # width and height in pixels; bytes; mode and format as Pillow calls them; whether
+              # there is an EXIF block, be it empty
+              )->FileFacts:
     "What the header of an image file says."
-    with Image.open(path) as im: return FileFacts(*im.size, os.path.getsize(path), im.mode, im.format, "exif" in im.info)
+    with Image.open(path) as im:
+        return FileFacts(*im.size, os.path.getsize(path), im.mode, im.format, "exif" in im.info)
 
 # %% ../nbs/trust/11_audit.ipynb #fb2c58e6
 Scan = namedtuple("Scan", "format mode size exif pixels thumbs")
 
 def scan_files(folder:MRIFolder # an opened folder
-              )->Scan: # a column each: format and mode as Pillow calls them, (width, height) as stored, whether there is EXIF, hash of the grey pixels, thumbnail
+              # a column each: format and mode as Pillow calls them, (width, height) as stored,
+              # whether there is EXIF, hash of the grey pixels, thumbnail
+              )->Scan:
     "What headers and pixels say, one value a slice."
     def scan(i):
         im,f = folder.load(i),file_facts(folder.samples[i][0])
-        return f.format, f.mode, (f.width, f.height), f.exif, hashlib.sha256(f"{im.size}".encode() + im.tobytes()).hexdigest(), thumbnail(im)
+        return (f.format, f.mode, (f.width, f.height), f.exif,
+                hashlib.sha256(f"{im.size}".encode() + im.tobytes()).hexdigest(), thumbnail(im))
     columns = list(zip(*in_threads(scan, range(len(folder)))))
     return Scan(*columns[:5], np.stack(columns[5]))
 
@@ -58,33 +65,46 @@ def describe_groups(groups:np.ndarray, # int [N], from 0, without gaps
                    )->dict: # plain values, see below
     "How many groups there are, which have several files, and which mix classes."
     groups,count = np.asarray(groups),np.bincount(groups)
-    has = np.zeros((len(count), len(folder.classes)), bool); has[groups,folder.targets] = True
+    has = np.zeros((len(count), len(folder.classes)), bool)
+    has[groups,folder.targets] = True
     order,start = np.argsort(groups, kind="stable"),np.cumsum(count) - count
-    members = {g: [folder.paths[i] for i in order[start[g]:start[g]+count[g]]] for g in np.argsort(-count, kind="stable").tolist() if count[g] > 1}
+    members = {g: [folder.paths[i] for i in order[start[g]:start[g]+count[g]]]
+               for g in np.argsort(-count, kind="stable").tolist() if count[g] > 1}
     mixed = [_alternate(m) for g,m in members.items() if has[g].sum() > 1]
-    return dict(groups=len(count), repeated=len(members), files=sum(map(len, members.values())), largest=int(count.max()), mixed=len(mixed),
-                members=list(members.values()), mixed_members=mixed)
+    return dict(groups=len(count), repeated=len(members), files=sum(map(len, members.values())),
+                largest=int(count.max()), mixed=len(mixed), members=list(members.values()),
+                mixed_members=mixed)
 
 def _alternate(files):
     "Files of several classes so that the first few show all classes."
     seen,turn = Counter(),{}
-    for f in files: turn[f] = seen[c := f.split("/")[0]]; seen[c] += 1
+    for f in files:
+        turn[f] = seen[c := f.split("/")[0]]
+        seen[c] += 1
     return sorted(files, key=lambda f: (turn[f], f))
 
 # %% ../nbs/trust/11_audit.ipynb #488e0c49
 def cross_table(values,          # one a slice, of any kind that can be written as text
                 folder:MRIFolder # an opened folder
-               )->dict[str,dict[str,int]]: # value to class to number of slices, the most frequent value first
+               # value to class to number of slices, the most frequent value first
+               )->dict[str,dict[str,int]]:
     "How often each value occurs in each class."
-    counts = Counter((str(v), t) for v,t in zip(values, folder.targets)); total = Counter(map(str, values))
-    return {v: {c: counts[v,t] for t,c in enumerate(folder.classes)} for v in sorted(total, key=lambda v: (-total[v], v))}
+    counts = Counter((str(v), t) for v,t in zip(values, folder.targets))
+    total = Counter(map(str, values))
+    return {v: {c: counts[v,t] for t,c in enumerate(folder.classes)}
+            for v in sorted(total, key=lambda v: (-total[v], v))}
 
 # %% ../nbs/trust/11_audit.ipynb #0bcb5007
 def describe_sizes(sizes # (width, height) of each slice, at least one
-                  )->dict: # number of different sizes; the most frequent, how often it occurs; the smallest and the largest by area
+                  # number of different sizes; the most frequent, how often it occurs; the smallest
+                  # and the largest by area
+                  )->dict:
     "Picture sizes in short."
-    (most,n),by_area = min(Counter(sizes).items(), key=lambda s: (-s[1], s[0])),sorted(set(sizes), key=lambda s: (s[0]*s[1], s))
-    return dict(distinct=len(by_area), most=list(most), most_files=n, smallest=list(by_area[0]), largest=list(by_area[-1]))
+    (most,n),by_area = min(Counter(sizes).items(),
+                           key=lambda s: (-s[1], s[0])),sorted(set(sizes),
+                                                               key=lambda s: (s[0]*s[1], s))
+    return dict(distinct=len(by_area), most=list(most), most_files=n, smallest=list(by_area[0]),
+                largest=list(by_area[-1]))
 
 # %% ../nbs/trust/11_audit.ipynb #ad3759a0
 def misnamed(folder:MRIFolder, # an opened folder
@@ -92,17 +112,21 @@ def misnamed(folder:MRIFolder, # an opened folder
             )->list: # [path, format] of each
     "Files whose content is of another format than their extension says."
     ends = Image.registered_extensions()
-    return [[p, f] for p,f in zip(folder.paths, formats) if ends.get(Path(p).suffix.lower()) != {"MPO": "JPEG"}.get(f, f)]    # MPO: a JPEG with a preview behind it
+    # MPO: a JPEG with a preview behind it
+    return [[p, f] for p,f in zip(folder.paths, formats)
+            if ends.get(Path(p).suffix.lower()) != {"MPO": "JPEG"}.get(f, f)]
 
 # %% ../nbs/trust/11_audit.ipynb #d3af7d84
 def write_manifest(folder:MRIFolder, # an opened folder
                    path:str|Path     # CSV file to write
                   )->Path: # the file
-    "Facts about every slice: `file,sha256,phash,group,fold` (split by patients, five folds of seed 0)."
+    "Facts about every slice: `file,sha256,phash,group,fold` (by patients, five folds, seed 0)."
     groups,out = find_groups(folder),io.StringIO()
     fold = {i: k for k,s in enumerate(make_folds(folder, groups)) for i in s.valid}
-    rows = csv.writer(out, lineterminator="\n"); rows.writerow(["file", "sha256", "phash", "group", "fold"])
-    for i,(p,bits) in enumerate(zip(folder.paths, image_hashes(folder))): rows.writerow([p, folder.digests[i], f"{bits:016x}", groups[i], fold[i]])
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["file", "sha256", "phash", "group", "fold"])
+    for i,(p,bits) in enumerate(zip(folder.paths, image_hashes(folder))):
+        rows.writerow([p, folder.digests[i], f"{bits:016x}", groups[i], fold[i]])
     return write_file(path, out.getvalue())
 
 # %% ../nbs/trust/11_audit.ipynb #aad73b5a
@@ -111,29 +135,43 @@ def manifest_folds(folder:MRIFolder,   # a whole copy of a known set
                   )->list[Split]: # one per fold
     "The folds of the table, whatever today's `make_folds` would draw."
     known = known_set(folder, tables=tables)
-    if not (known and known["same"]): raise ValueError(f"{folder.root} is no whole copy of {known['name'] if known else 'a set we know'}: split it with make_folds")
-    rows = known_rows(known["name"], tables); new = 1 + max(int(r["group"]) for r in rows.values())
+    if not (known and known["same"]):
+        raise ValueError(f"{folder.root} is no whole copy of "
+                         f"{known['name'] if known else 'a set we know'}: split it with make_folds")
+    rows = known_rows(known["name"], tables)
+    new = 1 + max(int(r["group"]) for r in rows.values())
     fold = [int(rows[p]["fold"]) if p in rows else -1 for p in folder.paths]
     group = [int(rows[p]["group"]) if p in rows else new + i for i,p in enumerate(folder.paths)]
-    return [Split([i for i,f in enumerate(fold) if f not in (k, -1)], [i for i,f in enumerate(fold) if f == k], folder.paths, group, 0, data_hash(folder)) for k in range(max(fold) + 1)]
+    return [Split([i for i,f in enumerate(fold) if f not in (k, -1)], [i for i,f in enumerate(fold)
+                                                                       if f == k], folder.paths,
+                  group, 0, data_hash(folder)) for k in range(max(fold) + 1)]
 
 # %% ../nbs/trust/11_audit.ipynb #d2c4b7e5
 def between(a:MRIFolder,             # what is known already, such as the training set
             b:MRIFolder,             # what is asked about, such as the test set
             least:float=ALIKE,       # least agreement of near-duplicates, see `near_pairs`
-            mapping:dict|None=None,  # class names of either folder to common ones, such as {"glioma": "yes", "notumor": "no"}
+            # class names of either folder to common ones, such as {"glioma": "yes", "notumor":
+            # "no"}
+            mapping:dict|None=None,
             scans:tuple|None=None    # `Scan` of `a` and of `b` if at hand
-           )->dict: # names and numbers of slices; slices of `b` by the twin they have in `a`; labels compared, and disagreeing; one row per twin, those that disagree first
+           # names and numbers of slices; slices of `b` by the twin they have in `a`; labels
+           # compared, and disagreeing; one row per twin, those that disagree first
+           )->dict:
     "Which slices of `b` have a twin in `a`, and whether the labels agree."
     sa,sb = scans or (scan_files(a), scan_files(b))
     near = near_pairs(sb.thumbs, sa.thumbs, least)
     best = {}
-    for (i,j),agree in [*_exact(sa, sb, a.digests, b.digests), *zip(near.pairs.tolist(), near.similarity.tolist())]:
-        if agree > best.get(i, (0, 0))[1]: best[i] = j,agree
+    for (i,j),agree in [*_exact(sa, sb, a.digests, b.digests),
+                        *zip(near.pairs.tolist(), near.similarity.tolist())]:
+        if agree > best.get(i, (0, 0))[1]:
+            best[i] = j,agree
     rows = [_twin(a, b, i, j, agree, sa, sb, mapping or {}) for i,(j,agree) in best.items()]
     rows.sort(key=lambda r: (not r["disagree"], r["file"]))
-    return dict(a=_name(a), b=_name(b), slices_a=len(a), slices_b=len(b), least=least, twins=len(rows), **{h: sum(r["how"] == h for r in rows) for h in ("bytes", "pixels", "near")},
-                compared=sum(r["compared"] for r in rows), disagree=sum(r["disagree"] for r in rows), rows=rows)
+    return dict(a=_name(a), b=_name(b), slices_a=len(a), slices_b=len(b), least=least,
+                twins=len(rows),
+                **{h: sum(r["how"] == h for r in rows) for h in ("bytes", "pixels", "near")},
+                compared=sum(r["compared"] for r in rows),
+                disagree=sum(r["disagree"] for r in rows), rows=rows)
 
 def _exact(sa, sb, da, db):
     "((index in b, index in a), rank above 1) of slices with the same pixels or bytes."
@@ -147,8 +185,10 @@ def _twin(a, b, i, j, agree, sa, sb, mapping):
     names = [{mapping.get(c, c) for c in f.classes} for f in (a, b)]
     common = names[0] & names[1]
     compared = {mapping.get(label, label), mapping.get(other, other)} <= common
-    return dict(file=b.paths[i], label=label, twin=a.paths[j], twin_label=other, how={3: "bytes", 2: "pixels"}.get(agree, "near"), similarity=round(min(1., agree), 3),
-                compared=compared, disagree=compared and mapping.get(label, label) != mapping.get(other, other))
+    return dict(file=b.paths[i], label=label, twin=a.paths[j], twin_label=other,
+                how={3: "bytes", 2: "pixels"}.get(agree, "near"),
+                similarity=round(min(1., agree), 3), compared=compared,
+                disagree=compared and mapping.get(label, label) != mapping.get(other, other))
 
 def _name(folder): return Path(folder.root).resolve().name
 
@@ -156,20 +196,37 @@ def _name(folder): return Path(folder.root).resolve().name
 def audit(folder:MRIFolder,              # an opened folder
           least:float=ALIKE,             # least agreement of near-duplicates, see `near_pairs`
           against:MRIFolder|None=None,   # also ask which slices of `folder` have a twin in this one
-          mapping:dict|None=None         # class names of either folder to common ones, see `between`
+          # class names of either folder to common ones, see `between`
+          mapping:dict|None=None
          )->dict: # plain values, for JSON
     "What should be known of a folder before a model sees it."
-    if not 0 < least <= 1: raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is {ALIKE}")
-    seen = scan_files(folder); near = near_pairs(seen.thumbs, least=min(*SWEEP, least)); subjects = read_subjects(folder)
-    told = {t: describe_groups(g, folder) for t,g in sweep_groups(near, len(folder), (*SWEEP, least)).items()}
+    if not 0 < least <= 1:
+        raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is "
+                         f"{ALIKE}")
+    seen = scan_files(folder)
+    near = near_pairs(seen.thumbs, least=min(*SWEEP, least))
+    subjects = read_subjects(folder)
+    told = {t: describe_groups(g, folder)
+            for t,g in sweep_groups(near, len(folder), (*SWEEP, least)).items()}
     same = lambda values: describe_groups(np.unique(values, return_inverse=True)[1], folder)
-    by_class = {c: describe_sizes([s for s,t in zip(seen.size, folder.targets) if t == k]) for k,c in enumerate(folder.classes)}
-    sources = dict(format=seen.format, mode=seen.mode, EXIF=["yes" if e else "no" for e in seen.exif], size=[f"{w} × {h}" for w,h in seen.size])
-    return dict(name=_name(folder), hash=data_hash(folder), simulated=is_simulated(folder.root), least=least, slices=len(folder), counts=folder.counts(),
-                subjects=None if subjects is None else len(set(subjects) - {None}), left_out=[list(b) for b in folder.bad], known=_known(folder), people=describe_subjects(folder),
-                bytes=same(folder.digests), pixels=same(seen.pixels), near=told[least], sweep=[dict(level=t, **{k: told[t][k] for k in ("groups", "largest", "mixed")}) for t in SWEEP],
-                sizes=dict(all=describe_sizes(seen.size), by_class=by_class), exif=sum(seen.exif), misnamed=misnamed(folder, seen.format),
-                sources={k: cross_table(v, folder) for k,v in sources.items()}, **({"between": between(against, folder, least, mapping, (scan_files(against), seen))} if against else {}))
+    by_class = {c: describe_sizes([s for s,t in zip(seen.size, folder.targets) if t == k])
+                for k,c in enumerate(folder.classes)}
+    sources = dict(format=seen.format, mode=seen.mode,
+                   EXIF=["yes" if e else "no" for e in seen.exif],
+                   size=[f"{w} × {h}" for w,h in seen.size])
+    return dict(name=_name(folder), hash=data_hash(folder), simulated=is_simulated(folder.root),
+                least=least, slices=len(folder), counts=folder.counts(),
+                subjects=None if subjects is None else len(set(subjects) - {None}),
+                left_out=[list(b) for b in folder.bad], known=_known(folder),
+                people=describe_subjects(folder), bytes=same(folder.digests),
+                pixels=same(seen.pixels), near=told[least],
+                sweep=[dict(level=t, **{k: told[t][k] for k in ("groups", "largest", "mixed")})
+                       for t in SWEEP],
+                sizes=dict(all=describe_sizes(seen.size), by_class=by_class), exif=sum(seen.exif),
+                misnamed=misnamed(folder, seen.format),
+                sources={k: cross_table(v, folder) for k,v in sources.items()},
+                **({"between": between(against, folder, least,
+                                       mapping, (scan_files(against), seen))} if against else {}))
 
 def _known(folder):
     "What `known_set` finds, identical and alike slices counted."
@@ -181,10 +238,17 @@ def folder_section(a:dict # see `audit`
                   )->Section: # what the folder holds
     "Slices, classes, files left out, and whether others use the set."
     known = a["known"]
-    if not known: which = "none that we hold a manifest of"
-    elif known["same"]: which = f"{known['name']}: all {known['listed']} listed files, {known['identical']} of them byte for byte" + f"; {len(known['extra'])} more"*bool(known["extra"])
-    else: which = f"like {known['name']}, of {known['listed']} listed files; missing: {len(known['missing'])}, changed: {len(known['changed'])}, new: {len(known['extra'])}"
-    rows = [["slices", f"{a['slices']}{' SIMULATED' if a['simulated'] else ''}"], *([f"class {c}", _share(n, a["slices"])] for c,n in a["counts"].items()),
+    if not known:
+        which = "none that we hold a manifest of"
+    elif known["same"]:
+        which = (f"{known['name']}: all {known['listed']} listed files, {known['identical']} of "
+                 "them byte for byte" + f"; {len(known['extra'])} more"*bool(known["extra"]))
+    else:
+        numbers = [f"{word}: {len(known[key])}" for word,key in
+                   (("missing", "missing"), ("changed", "changed"), ("new", "extra"))]
+        which = f"like {known['name']}, of {known['listed']} listed files; {', '.join(numbers)}"
+    rows = [["slices", f"{a['slices']}{' SIMULATED'*a['simulated']}"],
+            *([f"class {c}", _share(n, a["slices"])] for c,n in a["counts"].items()),
             ["subjects", a["people"]], ["known set", which],
             ["files left out", str(len(a["left_out"]))], ["data hash", a["hash"]]]
     left_out = _some([f"left out {p}: {why}" for p,why in a["left_out"]])
@@ -197,8 +261,10 @@ def _some(items, n=10): return items[:n] + [f"… and {len(items)-n} more"]*(len
 def twin_sections(a:dict # see `audit`
                  )->list[Section]: # twins, and the sweep
     "What is in the folder more than once, and which of it mixes classes."
-    kinds = {"bytes": "same bytes", "pixels": "same pixels", "near": f"near-duplicates (agreement of at least {a['least']:.2f})"}
-    rows = [[what, *(str(a[k][v]) for v in ("groups", "repeated", "files", "largest", "mixed"))] for k,what in kinds.items()]
+    kinds = {"bytes": "same bytes", "pixels": "same pixels",
+             "near": f"near-duplicates (agreement of at least {a['least']:.2f})"}
+    rows = [[what, *(str(a[k][v]) for v in ("groups", "repeated", "files", "largest", "mixed"))]
+            for k,what in kinds.items()]
     mixed = _some(["mixes classes: " + " = ".join(_some(m, 5)) for m in a["near"]["mixed_members"]])
     head = ["", "groups", "of several files", "files in those", "largest", "mix classes"]
     steps = [[str(v) for v in s.values()] for s in a["sweep"]]
@@ -213,7 +279,8 @@ def source_sections(a:dict # see `audit`
     size = lambda wh: f"{wh[0]} × {wh[1]}"
     sizes = [[what, str(s["distinct"]), f"{size(s['most'])}, {s['most_files']} files", size(s["smallest"]), size(s["largest"])]
              for what,s in [("all", a["sizes"]["all"])] + [(f"class {c}", s) for c,s in a["sizes"]["by_class"].items()]]
-    rows = [[f"{what} {value}", *(_share(n, a["counts"][c]) for c,n in row.items())] for what,table in a["sources"].items() for value,row in list(table.items())[:6]]
+    rows = [[f"{what} {value}", *(_share(n, a["counts"][c]) for c,n in row.items())]
+            for what,table in a["sources"].items() for value,row in list(table.items())[:6]]
     head = ["", "different", "most frequent", "smallest", "largest"]
     misnamed_ = [f"files of another format than their extension says: {len(a['misnamed'])}",
                  *_some([f"misnamed {p}: {f}" for p,f in a["misnamed"]])]
@@ -225,8 +292,12 @@ def source_sections(a:dict # see `audit`
 def between_section(b:dict # see `between`
                    )->Section: # the twins, and how many
     "Which slices another folder holds too."
-    how = lambda r: {"bytes": "same bytes", "pixels": "same pixels"}.get(r["how"], f"agreement {r['similarity']:.2f}")
-    rows = [[r["file"], r["label"], r["twin"], r["twin_label"], how(r), "LABELS DISAGREE" if r["disagree"] else "" if r["compared"] else "labels not comparable"] for r in b["rows"][:20]]
+    def how(r):
+        kinds = {"bytes": "same bytes", "pixels": "same pixels"}
+        return kinds.get(r["how"], f"agreement {r['similarity']:.2f}")
+    rows = [[r["file"], r["label"], r["twin"], r["twin_label"], how(r),
+             "LABELS DISAGREE" if r["disagree"] else "" if r["compared"]
+             else "labels not comparable"] for r in b["rows"][:20]]
     found = [f"{_share(b['twins'], b['slices_b'])} of the slices have a twin among the "
              f"{b['slices_a']} of {b['a']}: {b['bytes']} by bytes, {b['pixels']} by pixels, "
              f"{b['near']} near",
@@ -243,7 +314,9 @@ def audit_text(a:dict # see `audit`
     text = "\n\n".join([first, *map(section_text, _sections(a))])
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
-def _sections(a): return [folder_section(a), *twin_sections(a), *source_sections(a)] + ([between_section(a["between"])] if "between" in a else [])
+def _sections(a):
+    return [folder_section(a), *twin_sections(a),
+            *source_sections(a)] + ([between_section(a["between"])] if "between" in a else [])
 
 # %% ../nbs/trust/11_audit.ipynb #b40f081e
 def plot_sweep(a:dict,  # see `audit`
@@ -252,10 +325,17 @@ def plot_sweep(a:dict,  # see `audit`
     "Groups, the largest of them, and those that mix classes, by least agreement."
     ax = ax or new_axes(6, 3)
     levels = [s["level"] for s in a["sweep"]]
-    for k,label,marker,colour in (("groups", "groups", "o", "#0072B2"), ("largest", "slices in the largest", "s", "#D55E00"), ("mixed", "groups that mix classes", "^", "#CC79A7")):
+    lines = (("groups", "groups", "o", "#0072B2"),
+             ("largest", "slices in the largest", "s", "#D55E00"),
+             ("mixed", "groups that mix classes", "^", "#CC79A7"))
+    for k,label,marker,colour in lines:
         ax.plot(levels, [s[k] for s in a["sweep"]], marker=marker, color=colour, label=label)
-    ax.axvline(a["least"], color="0.6", ls=":"); ax.legend(); ax.yaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel="least agreement after alignment", ylabel="number", ylim=(0, None), title=f"Near-duplicates among {a['slices']} {'simulated ' if a['simulated'] else ''}slices")
+    ax.axvline(a["least"], color="0.6", ls=":")
+    ax.legend()
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlabel="least agreement after alignment", ylabel="number", ylim=(0, None),
+           title=f"Near-duplicates among {a['slices']} "
+           f"{'simulated ' if a['simulated'] else ''}slices")
     return ax
 
 # %% ../nbs/trust/11_audit.ipynb #d3c1b011
@@ -285,6 +365,9 @@ def write_audit(a:dict,           # see `audit`
 def _sheet(folder, members, title):
     "Contact sheet of these groups of files."
     group = {p: g for g,m in enumerate(members) for p in m}
-    axes = show_groups(folder, np.array([group.get(p, len(group) + i) for i,p in enumerate(folder.paths)]), nrows=len(members))
-    axes[0].figure.suptitle(f"{title}, one a row{' (simulated slices)' if is_simulated(folder.root) else ''}")
+    axes = show_groups(folder,
+                       np.array([group.get(p, len(group) + i) for i,p in enumerate(folder.paths)]),
+                       nrows=len(members))
+    axes[0].figure.suptitle(f"{title}, one a "
+                            f"row{' (simulated slices)' if is_simulated(folder.root) else ''}")
     return axes[0]

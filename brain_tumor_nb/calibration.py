@@ -26,7 +26,8 @@ def _bins(sure:np.ndarray, # float [N], confidence of each slice
 
 def reliability(pred:Predictions, # any number of classes
                 bins:int=10       # at most; each holds about as many slices as the others
-               )->np.ndarray: # float [bins,3]: mean confidence, share that was right, number of slices
+               # float [bins,3]: mean confidence, share that was right, number of slices
+               )->np.ndarray:
     "Confidence against accuracy, in bins of about equal number."
     sure, right = pred.probs.max(1), pred.probs.argmax(1) == pred.y
     of = _bins(sure, bins)
@@ -41,10 +42,13 @@ def plot_reliability(pred:Predictions, # any number of classes
     "Reliability diagram: accuracy against confidence, with Wilson's interval for each bin."
     ax = ax or new_axes(4, 4)
     for sure,right,n in reliability(pred, bins):
-        ax.plot([sure, sure], wilson(round(right*n), int(n)), color="#0072B2", lw=1); ax.plot(sure, right, "o", color="#0072B2")
+        ax.plot([sure, sure], wilson(round(right*n), int(n)), color="#0072B2", lw=1)
+        ax.plot(sure, right, "o", color="#0072B2")
     least = 1/len(pred.classes)
     ax.plot([least, 1], [least, 1], color="0.6", ls=":")
-    ax.set(xlabel="confidence of the answer (mean of a bin)", ylabel="share that is right (95 % interval)", title="Reliability (dotted: as promised)", xlim=(least-.02, 1.02), ylim=(0, 1.02))
+    ax.set(xlabel="confidence of the answer (mean of a bin)",
+           ylabel="share that is right (95 % interval)", title="Reliability (dotted: as promised)",
+           xlim=(least-.02, 1.02), ylim=(0, 1.02))
     return ax
 
 # %% ../nbs/trust/14_calibration.ipynb #5a6595f6
@@ -114,21 +118,31 @@ def tempered(probs:np.ndarray, # float [N,C], each row adds up to 1
 def fit_temperature(probs:np.ndarray, # float [N,C], of slices the model was not trained on
                     y:np.ndarray      # int [N], their classes
                    )->float: # 0.05 to 20
-    "The temperature with the smallest cross-entropy ([Guo et al. 2017](https://arxiv.org/abs/1706.04599))."
+    "The temperature of least cross-entropy ([Guo 2017](https://arxiv.org/abs/1706.04599))."
     from scipy.optimize import minimize_scalar
-    def loss(log_t): return -np.log(tempered(probs, np.exp(log_t))[np.arange(len(y)), y] + 1e-12).mean()
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(.05), np.log(20)), method="bounded").x))
+    def loss(log_t):
+        return -np.log(tempered(probs, np.exp(log_t))[np.arange(len(y)), y] + 1e-12).mean()
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(.05), np.log(20)),
+                                        method="bounded").x))
 
 # %% ../nbs/trust/14_calibration.ipynb #7983a8d7
 def temper_folds(pred:Predictions,       # of one split, or pooled over folds
-                 groups:np.ndarray=None  # int [N], what belongs together; a single split is returned as it is without them, or with fewer than 100
-                )->tuple[Predictions,dict]: # with tempered probabilities; temperature of each fold, or of each part of a single split
-    "Each fold at the temperature that fits the other folds, or each fifth of a single split's groups at that of the others."
+                 # int [N], what belongs together; a single split is returned as it is without them,
+                 # or with fewer than 100
+                 groups:np.ndarray=None
+                # with tempered probabilities; temperature of each fold, or of each part of a single
+                # split
+                )->tuple[Predictions,dict]:
+    "Each fold, or fifth of a single split's groups, at the temperature that fits the others."
     folds,probs,found = np.array(pred.folds),pred.probs.copy(),{}
-    if len(set(pred.folds)) == 1 and groups is not None and len(set(np.asarray(groups).tolist())) >= 100:
-        _,g = np.unique(groups, return_inverse=True); folds = np.random.default_rng(0).permutation(g.max() + 1)[g] % 5
+    if (len(set(pred.folds)) == 1 and groups is not None
+        and len(set(np.asarray(groups).tolist())) >= 100):
+        _,g = np.unique(groups, return_inverse=True)
+        folds = np.random.default_rng(0).permutation(g.max() + 1)[g] % 5
     for f in np.unique(folds).tolist() if len(np.unique(folds)) > 1 else ():
-        mine = folds == f; others = ~np.isin(pred.paths, np.array(pred.paths)[mine])          # repeated folds hold a slice several times
+        mine = folds == f
+        # repeated folds hold a slice several times
+        others = ~np.isin(pred.paths, np.array(pred.paths)[mine])
         found[f] = fit_temperature(pred.probs[others], pred.y[others])
         probs[mine] = tempered(pred.probs[mine], found[f])
     return replace(pred, probs=probs), found

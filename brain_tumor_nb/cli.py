@@ -23,7 +23,7 @@ from . import __version__
 @click.group(context_settings=dict(help_option_names=["-h", "--help"], max_content_width=120))
 @click.version_option(__version__)
 def cli():
-    "Classify brain MRI slices, for teaching. Not a medical device. --debug shows where an error came from."
+    "Classify brain MRI slices, for teaching. Not a medical device. --debug shows tracebacks."
 
 
 def _echo(line, err=False):
@@ -83,11 +83,12 @@ _FREEZE = ("Train the head alone, on features of one size that are computed once
               help="Run folder to write.  [default: runs/NAME, with the data folder's name]")
 @click.option("--recipe", type=click.Choice(["tutorial", "recommended"]), default="recommended",
               show_default=True, help="Where the settings come from.")
-@click.option("--arch", help="Network: any of torchvision's classifiers, or efficientnet_lite0 to 2.")
-@click.option("--weights", help="none, default (torchvision's hub), offline (efficientnet_lite0 to 2 "
-                                "from pip), or a file.")
-@click.option("--epochs", type=int, help="Passes over the training set.  [default: 10; recommended: "
-                                         "fewer above 6,000 slices]")
+@click.option("--arch",
+              help="Network: any of torchvision's classifiers, or efficientnet_lite0 to 2.")
+@click.option("--weights", help="none, default (torchvision's hub), offline (efficientnet_lite0 "
+                                "to 2 from pip), or a file.")
+@click.option("--epochs", type=int, help="Passes over the training set.  "
+                                         "[default: 10; recommended: fewer above 6,000 slices]")
 @click.option("--size", type=int, help="Side of the slices the network sees, pixels.")
 @click.option("--batch-size", type=int, help="Slices per batch.")
 @click.option("--lr", type=float, help="Largest learning rate.")
@@ -110,11 +111,12 @@ _FREEZE = ("Train the head alone, on features of one size that are computed once
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]),
               help="Arithmetic of the network; btnb doctor says whether bf16 is faster here.")
 @click.option("--device", help="auto, cpu, cuda or mps.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped, with its own settings.")
+@click.option("--resume", is_flag=True,
+              help="Go on with a run that was stopped, with its own settings.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in this folder.")
 def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes, probes, judges,
                   **options):
-    "Train on DATA (a folder with one sub-folder per class, sample or phantom) and write a run folder."
+    "Train on DATA (a folder with one sub-folder per class, sample or phantom); write a run."
     from brain_tumor_nb.data import find_data
     from brain_tumor_nb.judges import pick_judges
     from brain_tumor_nb.parallel import launch
@@ -193,7 +195,7 @@ def demo_command(out, simulated, no_open, overwrite):
               help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
 @click.option("--judge", "judges", multiple=True, help="Also ask this slow judge; may be repeated.")
 def evaluate_command(run, data, out, mapping, against, predictions, judges):
-    "Score RUN on another folder DATA, classes being matched by name; or predictions made elsewhere: --predictions FILE DATA."
+    "Score RUN on another folder DATA; or made elsewhere: --predictions FILE DATA."
     from brain_tumor_nb.judges import pick_judges
     from brain_tumor_nb.runs import evaluate_run, score_predictions
     if predictions and against:
@@ -216,7 +218,7 @@ def evaluate_command(run, data, out, mapping, against, predictions, judges):
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 def predict_command(run, images):
-    "A CSV row for each IMAGE (or each file of a folder) on standard output: the predicted class and a probability for each class."
+    "A CSV row per IMAGE (or file of a folder): the predicted class, probabilities."
     from brain_tumor_nb.data import list_files
     from brain_tumor_nb.runs import Run, predict_files
     models = Run(run).networks()
@@ -251,7 +253,7 @@ def predict_command(run, images):
 @click.option("--html", "html_file", type=click.Path(path_type=Path),
               help="Also write a page with pictures of the twins.")
 def audit_command(data, against, mapping, least, json_file, html_file):
-    "What should be known of DATA before a model sees it: unreadable files, twins, labels that disagree, sizes, formats."
+    "What should be known of DATA before a model sees it: twins, labels, sizes, formats."
     from brain_tumor_nb.audit import audit, audit_text, write_audit
     from brain_tumor_nb.core import write_file
     from brain_tumor_nb.data import MRIFolder, find_data
@@ -284,7 +286,7 @@ def doctor_command():
 @click.option("--from", "source", type=click.Path(path_type=Path),
               help="A zip or a folder you downloaded by hand.")
 def download_command(name, out, source):
-    "Fetch a public data set by NAME (brain_tumor_dataset, brain_mri_4class or cheng), verify it, and print its folder."
+    "Fetch and verify brain_tumor_dataset, brain_mri_4class or cheng; print its folder."
     from brain_tumor_nb.download import DATASETS, dataset_note, download
     if name not in DATASETS:
         raise click.BadParameter(f"{name} is none of {', '.join(sorted(DATASETS))}",
@@ -316,7 +318,7 @@ def _call(args):
 
 def main(args:list|None=None # words after `btnb`; None for those of the command line
         )->None:
-    "The command `btnb`: status 2 for what the user can mend, 1 for a fault of ours, 130 for Ctrl-C."
+    "The command `btnb`: status 2 for a user's slip, 1 for a fault of ours, 130 for Ctrl-C."
     args = list(sys.argv[1:] if args is None else args)
     for stream in (sys.stdout, sys.stderr):
         getattr(stream, "reconfigure", lambda **k: None)(errors="replace")

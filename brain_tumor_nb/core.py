@@ -189,7 +189,8 @@ def write_page(path:str|Path,     # HTML file to write
                title:str,         # heading
                sections:list,     # of `Section`
                summary:list=(),   # (name, text) of what a reader should know first
-               notes:list=()      # sentences that stand above all, such as that slices are simulated
+               # sentences that stand above all, such as that slices are simulated
+               notes:list=()
               )->Path:            # the file
     "Sections as one self-contained HTML page; the strongest warning stands at its top."
     from jinja2 import Environment

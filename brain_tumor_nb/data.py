@@ -10,7 +10,6 @@ __all__ = ['find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is
 # %% ../nbs/01_data.ipynb #d840236d
 import csv
 import hashlib, os, warnings
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -36,7 +35,8 @@ def find_data(data:str|Path|None=None # a folder, "phantom" or "sample"; None: a
     "The data folder: `data`, else `$BRAIN_TUMOR_DATA`, else the simulated phantom; `sample`: real."
     source = "folder" if data else "BRAIN_TUMOR_DATA"
     data = data or os.environ.get("BRAIN_TUMOR_DATA") or "phantom"
-    if str(data) == "phantom": return phantom_folder()
+    if str(data) == "phantom":
+        return phantom_folder()
     if str(data) == "sample":
         return Path(str(resource_files("brain_tumor_nb")/"sample"))
     path = Path(data).expanduser()
@@ -52,51 +52,71 @@ def is_simulated(root:str|Path # data folder
                 )->bool:
     "Whether the README.txt of a data folder says that its slices are simulated."
     readme = Path(root)/"README.txt"
-    return readme.exists() and "SIMULATED" in readme.read_text(encoding="utf-8", errors="replace").upper()
+    return (readme.exists()
+            and "SIMULATED" in readme.read_text(encoding="utf-8", errors="replace").upper())
 
 # %% ../nbs/01_data.ipynb #bd9e836c
 def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
             )->np.ndarray: # the same picture, 0 to 255
-    "Scale pixels stored in 8, 12 or 16 bits to 8: the smallest of the three that holds the maximum."
+    "Scale pixels stored in 8, 12 or 16 bits to 8, by the smallest that holds the maximum."
     top = int(a.max(initial=0))
-    if top > 65535 or a.min(initial=0) < 0: raise ValueError(f"pixel values from {a.min()} to {top} fit no 16-bit scale")
+    if top > 65535 or a.min(initial=0) < 0:
+        raise ValueError(f"pixel values from {a.min()} to {top} fit no 16-bit scale")
     bits = next(b for b in (8, 12, 16) if top < 2**b)
     return np.round(a * (255 / (2**bits - 1))).astype(np.uint8)
 
 # %% ../nbs/01_data.ipynb #9c6eda80
 def to_grey(im:Image.Image # any mode
            )->Image.Image: # mode "L": 8 bits, one channel
-    "One picture as 8-bit grey: colours weighted as ITU-R 601, transparency over black, 12 and 16 bits scaled."
-    if im.mode == "F": raise ValueError("floating-point pixels have no stated scale: save it with 8 or 16 bits")
-    if im.mode.startswith("I"): return Image.fromarray(to_uint8(np.asarray(im)))
-    if im.has_transparency_data: im = Image.alpha_composite(Image.new("RGBA", im.size, "black"), im.convert("RGBA"))
+    "One picture as 8-bit grey: ITU-R 601 for colours, transparency over black, 16 bits scaled."
+    if im.mode == "F":
+        raise ValueError("floating-point pixels have no stated scale: save it with 8 or 16 bits")
+    if im.mode.startswith("I"):
+        return Image.fromarray(to_uint8(np.asarray(im)))
+    if im.has_transparency_data:
+        im = Image.alpha_composite(Image.new("RGBA", im.size, "black"), im.convert("RGBA"))
     return im.convert("L")
 
 # %% ../nbs/01_data.ipynb #39488346
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)     # `read_image` has a limit of its own
+# `read_image` has a limit of its own
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 def read_image(path:str|Path,             # image file; its content counts, not its extension
                max_pixels:int=50_000_000, # width times height above which a file is refused unread
                sha256:str|None=None       # hash that its content must have, if it was read before
-              )->Image.Image: # mode "L", turned upright as its EXIF says; `info["sha256"]` is the hash of the file
+              # mode "L", turned upright as its EXIF says; `info["sha256"]` is the hash of the file
+              )->Image.Image:
     "Read one slice as 8-bit grey; `ValueError` names the file and what is wrong with it."
     try:
-        if not 0 < (n := os.path.getsize(path)) <= 8*max_pixels: raise ValueError(f"file of {n/1e6:,.0f} MB, larger than any slice" if n else "empty file")
-        content = Path(path).read_bytes(); digest = hashlib.sha256(content).hexdigest()
-        if sha256 not in (None, digest): raise ValueError("has changed since the folder was opened: start again")
+        if not 0 < (n := os.path.getsize(path)) <= 8*max_pixels:
+            raise ValueError(f"file of {n/1e6:,.0f} MB, larger than any slice" if n
+                             else "empty file")
+        content = Path(path).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if sha256 not in (None, digest):
+            raise ValueError("has changed since the folder was opened: start again")
         with Image.open(BytesIO(content)) as im:
-            if im.width*im.height > max_pixels: raise Image.DecompressionBombError
-            grey = to_grey(ImageOps.exif_transpose(im)); grey.info = {"sha256": digest}
+            if im.width*im.height > max_pixels:
+                raise Image.DecompressionBombError
+            grey = to_grey(ImageOps.exif_transpose(im))
+            grey.info = {"sha256": digest}
             return grey
-    except Image.DecompressionBombError: reason = f"larger than {max_pixels:,} pixels"
-    except UnidentifiedImageError: reason = "not an image"
-    except PermissionError: reason = "no permission to read it"
-    except FileNotFoundError: reason = "no such file"
-    except Exception as e: reason = "damaged: " + str(e).splitlines()[0] if not isinstance(e, ValueError) and str(e) else str(e) or type(e).__name__
+    except Image.DecompressionBombError:
+        reason = f"larger than {max_pixels:,} pixels"
+    except UnidentifiedImageError:
+        reason = "not an image"
+    except PermissionError:
+        reason = "no permission to read it"
+    except FileNotFoundError:
+        reason = "no such file"
+    except Exception as e:
+        reason = ("damaged: " + str(e).splitlines()[0] if not isinstance(e, ValueError) and str(e)
+                  else str(e) or type(e).__name__)
     raise ValueError(f"{path}: {reason}")
 
 # %% ../nbs/01_data.ipynb #059b685e
-_SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "__pycache__", "$recycle.bin", "system volume information", "@eadir"}
+_SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "__pycache__", "$recycle.bin",
+           "system volume information", "@eadir"}
 
 def is_system(name:str # file or folder name, without its path
              )->bool: # True for what no reader should see
@@ -109,14 +129,21 @@ _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 def class_folders(root:str|Path # folder with one sub-folder a class
                  )->list[str]: # class names, sorted
     "The classes of an image folder; `ValueError` where its layout cannot be meant."
-    subs = {e.name: [s.name for s in os.scandir(e) if s.is_dir()] for e in os.scandir(root) if e.is_dir() and not is_system(e.name)}
+    subs = {e.name: [s.name for s in os.scandir(e) if s.is_dir()] for e in os.scandir(root)
+            if e.is_dir() and not is_system(e.name)}
     names = sorted(subs)
     way_out = "give a folder with one sub-folder a class"
-    if not names: raise ValueError(f"{root} has no class folders: {way_out}")
-    if all(n.lower() in _PARTS for n in names): raise ValueError(f"{root} holds parts ({', '.join(names)}), not classes: give one of them, {Path(root)/names[0]}")
-    if len(names) == 1: raise ValueError(f"{root} has one class only ({names[0]}): to classify takes two, {way_out}")
+    if not names:
+        raise ValueError(f"{root} has no class folders: {way_out}")
+    if all(n.lower() in _PARTS for n in names):
+        raise ValueError(f"{root} holds parts ({', '.join(names)}), not classes: give one of them, "
+                         f"{Path(root)/names[0]}")
+    if len(names) == 1:
+        raise ValueError(f"{root} has one class only ({names[0]}): to classify takes two, {way_out}")
     nested = [n for n in names if set(subs[n]) & set(names)]
-    if nested: raise ValueError(f"{Path(root)/nested[0]} repeats the classes of the folder it lies in: give that one, or remove it")
+    if nested:
+        raise ValueError(f"{Path(root)/nested[0]} repeats the classes of the folder it lies in: "
+                         "give that one, or remove it")
     return names
 
 # %% ../nbs/01_data.ipynb #79d4d187
@@ -182,15 +209,17 @@ def read_mask(path:str|Path,            # the picture
     mask = read_image(path, max_pixels)
     if mask.size != size:
         width, height = mask.size
-        raise ValueError(f"{path}: {width} × {height} pixels, and its slice has {size[0]} × {size[1]}")
+        raise ValueError(f"{path}: {width} × {height} pixels, and its slice has {size[0]} × "
+                         f"{size[1]}")
     return np.asarray(mask) > 0
 
 # %% ../nbs/01_data.ipynb #7cb969d5
 class MRIFolder(ImageFolder):
-    "An image folder whose files have all been read once; `bad` lists those left out, as (path, reason)."
+    "An image folder whose files were read once; `bad` lists those left out: (path, reason)."
     def __init__(self,
                  root:str|Path,             # folder with one sub-folder a class
-                 strict:bool=False,         # stop at an unreadable file, where otherwise it is left out
+                 # stop at an unreadable file, where otherwise it is left out
+                 strict:bool=False,
                  max_pixels:int=50_000_000, # refuse larger pictures unread
                  transform=None             # applied to each picture by `folder[i]`
                 ):
@@ -199,26 +228,37 @@ class MRIFolder(ImageFolder):
         super().__init__(str(root), transform=transform, loader=self.read)
         self.paths = [Path(f).relative_to(root).as_posix() for f,_ in self.samples]
         if self.manifest is not None and not self.manifest.keys() & set(self.paths):
-            raise ValueError(f"{Path(root)/'manifest.csv'} names none of the slices: its column file "
+            raise ValueError(f"{Path(root)/'manifest.csv'} names none of the slices: its column "
+                             "file "
                              f"holds paths relative to that folder, such as {self.paths[0]}")
 
     def read(self, path): return read_image(path, self.max_pixels)
-    def find_classes(self, directory): return (names := class_folders(directory)), {c:i for i,c in enumerate(names)}
+    def find_classes(self, directory):
+        return (names := class_folders(directory)), {c:i for i,c in enumerate(names)}
 
     def make_dataset(self, directory, class_to_idx, *args, **kwargs):
         files = [f"{c}/{f}" for c in class_to_idx for f in list_files(Path(directory)/c)]
         found = list(in_threads(lambda f: self._check(directory, f), files))
         self.bad = [(f,r) for f,(_,r) in zip(files, found) if r]
-        if self.strict and self.bad: raise ValueError("{}/{}: {}".format(directory, *self.bad[0]) + ", and strict=True allows no such file")
-        good,self.digests = [f for f,(_,r) in zip(files, found) if not r],[d for d,r in found if not r]
+        if self.strict and self.bad:
+            raise ValueError("{}/{}: {}".format(directory,
+                                                *self.bad[0]) + ", and strict=True allows no such "
+                             "file")
+        good,self.digests = [f for f,(_,r) in zip(files, found)
+                             if not r],[d for d,r in found if not r]
         empty = sorted(set(class_to_idx) - {f.split("/")[0] for f in good})
-        if empty: raise ValueError(f"class folder {Path(directory)/empty[0]} holds no readable image: add some, or remove the folder")
+        if empty:
+            raise ValueError(f"class folder {Path(directory)/empty[0]} holds no readable image: "
+                             "add some, or remove the folder")
         return [(str(Path(directory, f)), class_to_idx[f.split("/")[0]]) for f in good]
 
     def _check(self, directory, file):
-        if not has_file_allowed_extension(file, IMG_EXTENSIONS): return None,"not an image file's extension"
-        try: return self.read(Path(directory, file)).info["sha256"],None
-        except ValueError as e: return None,str(e).removeprefix(f"{Path(directory, file)}: ")
+        if not has_file_allowed_extension(file, IMG_EXTENSIONS):
+            return None,"not an image file's extension"
+        try:
+            return self.read(Path(directory, file)).info["sha256"],None
+        except ValueError as e:
+            return None,str(e).removeprefix(f"{Path(directory, file)}: ")
 
     def load(self, i): return read_image(self.samples[i][0], self.max_pixels, self.digests[i])
     def map(self, fn):
@@ -227,7 +267,8 @@ class MRIFolder(ImageFolder):
 
     def mask(self,
              i:int              # index of a slice
-            )->np.ndarray|None: # bool [H,W], as the slice, all False without a lesion; None if unknown
+            # bool [H,W], as the slice, all False without a lesion; None if unknown
+            )->np.ndarray|None:
         "The lesion of a slice: the picture that the manifest's column `mask` names."
         file = self.paths[i]
         name = (self.manifest or {}).get(file, {}).get("mask")
@@ -241,34 +282,48 @@ class MRIFolder(ImageFolder):
         except ValueError as e:
             raise ValueError(f"mask of {file}: {e}") from None
 
-    def counts(self): return {c: n for c,n in zip(self.classes, np.bincount(self.targets, minlength=len(self.classes)).tolist())}
-    def __repr__(self): return f"MRIFolder of {len(self)} {'SIMULATED ' if is_simulated(self.root) else ''}slices: " + ", ".join(f"{n} {c}" for c,n in self.counts().items()) + f"; {len(self.bad)} files left out"
+    def counts(self):
+        numbers = np.bincount(self.targets, minlength=len(self.classes))
+        return dict(zip(self.classes, numbers.tolist()))
+    def __repr__(self):
+        simulated = "SIMULATED "*is_simulated(self.root)
+        counts = ", ".join(f"{n} {c}" for c,n in self.counts().items())
+        return (f"MRIFolder of {len(self)} {simulated}slices: {counts}; "
+                f"{len(self.bad)} files left out")
 
 # %% ../nbs/01_data.ipynb #992e6a6d
 def data_hash(folder:MRIFolder # an opened folder
              )->str: # 64 hexadecimal digits
     "SHA-256 over the paths and contents of all slices, as they were when `folder` was opened."
-    return hashlib.sha256("".join(f"{d}  {p}\n" for p,d in zip(folder.paths, folder.digests)).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{d}  {p}\n"
+                                  for p,d in zip(folder.paths,
+                                                 folder.digests)).encode()).hexdigest()
 
 # %% ../nbs/01_data.ipynb #30bd2846
-_WIDER = 1.1                                        # chosen among 1.1, 1.2 and 1.3 by inner validation: tools/recipe.py
+_WIDER = 1.1  # chosen among 1.1, 1.2 and 1.3 by inner validation: tools/recipe.py
 
 def resize_image(im:Image.Image,   # grey, any size
                  size:int,         # side of the result, pixels
-                 fit:str="crop"    # "crop" the middle, "pad" with black, "squash", or "widen" by a tenth, then pad or cut
+                 # "crop" the middle, "pad" with black, "squash", or "widen" by a tenth, then pad or
+                 # cut
+                 fit:str="crop"
                 )->Image.Image: # `size` × `size`, bilinear with antialiasing
     "Make a slice square."
     if fit == "crop":
-        most = 3*min(im.size)                  # of a long strip only the middle counts: shrink that, or enlarge it
-        if max(im.size) > most: im = tvf.center_crop(im, (min(im.height, most), min(im.width, most)))
+        most = 3*min(im.size)  # of a long strip only the middle counts: shrink that, or enlarge it
+        if max(im.size) > most:
+            im = tvf.center_crop(im, (min(im.height, most), min(im.width, most)))
         return tvf.center_crop(tvf.resize(im, size), size)
     if fit == "pad":
         shape = [max(1, round(n/max(im.size)*size)) for n in im.size]   # a strip keeps one pixel
         return ImageOps.pad(im.resize(shape, Image.Resampling.BILINEAR), (size, size))
-    if fit == "squash": return im.resize((size, size), Image.Resampling.BILINEAR)
+    if fit == "squash":
+        return im.resize((size, size), Image.Resampling.BILINEAR)
     if fit == "widen":
         scale = size/max(im.size)
-        return tvf.center_crop(im.resize((max(1, round(_WIDER*scale*im.width)), max(1, round(scale*im.height))), Image.Resampling.BILINEAR), size)
+        return tvf.center_crop(im.resize((max(1, round(_WIDER*scale*im.width)),
+                                          max(1, round(scale*im.height))),
+                                         Image.Resampling.BILINEAR), size)
     raise ValueError(f"fit={fit!r} is none of crop, pad, squash, widen")
 
 # %% ../nbs/01_data.ipynb #6fda8ec5
@@ -276,54 +331,78 @@ def store_file(folder:MRIFolder, # an opened folder
                size:int=224,     # side of the stored slices, pixels
                fit:str="crop"    # how to make them square, see `resize_image`
               )->Path: # uint8 pixels [N,1,size,size], then 32 bytes of their SHA-256
-    "All slices of a folder, decoded to a file of the cache; one that is there and whole is used again."
-    path,bytes_ = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{fit}{_WIDER if fit == 'widen' else ''}.u8",len(folder)*size*size
+    "All slices of a folder, decoded to a file of the cache; one that is whole is used again."
+    how = f"{fit}{_WIDER}" if fit == "widen" else fit
+    path = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{how}.u8"
+    bytes_ = len(folder)*size*size
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):                                      # another process may be writing it
+    # another process may be writing it
+    with FileLock(f"{path}.lock"):
         if path.exists() and path.stat().st_size == bytes_ + 32:
-            with open(path, "rb") as f: found,end = _hash_start(f, bytes_),f.read(32)
-            if found == end: return path
+            with open(path, "rb") as f:
+                found,end = _hash_start(f, bytes_),f.read(32)
+            if found == end:
+                return path
         tmp,digest = path.with_suffix(".tmp"),hashlib.sha256()
         try:
             with open(tmp, "wb") as f:
-                for block in _decoded(folder, size, fit): digest.update(block); f.write(block)
-                f.write(digest.digest()); f.flush(); os.fsync(f.fileno())
+                for block in _decoded(folder, size, fit):
+                    digest.update(block)
+                    f.write(block)
+                f.write(digest.digest())
+                f.flush()
+                os.fsync(f.fileno())
             os.replace(tmp, path)
-        finally: tmp.unlink(missing_ok=True)
+        finally:
+            tmp.unlink(missing_ok=True)
     return path
 
 def _hash_start(f, n):
     "SHA-256 of the next `n` bytes of an open file."
     digest = hashlib.sha256()
-    while n: digest.update(block := f.read(min(n, 2**20))); n -= len(block)
+    while n:
+        digest.update(block := f.read(min(n, 2**20)))
+        n -= len(block)
     return digest.digest()
 
 def _decoded(folder, size, fit, block=256):
     "The slices of `folder`, resized, in blocks of uint8 [B,1,size,size]."
     slices = folder.map(lambda im: np.asarray(resize_image(im, size, fit))[None])
-    while some := list(islice(slices, block)): yield np.stack(some)
+    while some := list(islice(slices, block)):
+        yield np.stack(some)
 
 # %% ../nbs/01_data.ipynb #8e9d728f
 class PixelStore(Dataset):
-    "All slices of a folder, decoded once: `pixels` uint8 [N,1,size,size], `labels` int64 [N]; index it with a list for a batch."
+    "All slices, decoded once: `pixels` uint8 [N,1,size,size], `labels` int64 [N]; lists index it."
     def __init__(self,
                  folder:MRIFolder, # an opened folder
                  size:int=224,     # side of the stored slices, pixels
                  fit:str="crop",   # how to make them square, see `resize_image`
-                 budget:float=1e9  # bytes of pixels to hold in memory; more are mapped from a file, see `store_file`
+                 # bytes of pixels to hold in memory; more are mapped from a file, see `store_file`
+                 budget:float=1e9
                 ):
         self.size,self.labels,shape = size,torch.tensor(folder.targets),(len(folder), 1, size, size)
         self.file = store_file(folder, size, fit) if len(folder)*size*size > budget else None
-        if self.file: self.pixels = self._map(shape); return
+        if self.file:
+            self.pixels = self._map(shape)
+            return
         self.pixels,at = torch.empty(shape, dtype=torch.uint8),0
-        for block in _decoded(folder, size, fit): self.pixels[at:at+len(block)] = torch.from_numpy(block); at += len(block)
+        for block in _decoded(folder, size, fit):
+            self.pixels[at:at+len(block)] = torch.from_numpy(block)
+            at += len(block)
 
     def _map(self, shape): return torch.from_numpy(np.memmap(self.file, np.uint8, "c", shape=shape))
-    def __getstate__(self): return {**self.__dict__, "pixels": self.pixels.shape if self.file else self.pixels}
-    def __setstate__(self, state): self.__dict__.update(state); self.pixels = self._map(self.pixels) if self.file else self.pixels
+    def __getstate__(self):
+        return {**self.__dict__, "pixels": self.pixels.shape if self.file else self.pixels}
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.pixels = self._map(self.pixels) if self.file else self.pixels
     def __len__(self): return len(self.labels)
     def __getitem__(self, idx): return self.pixels[idx], self.labels[idx], torch.as_tensor(idx)
-    def __repr__(self): return f"PixelStore of {len(self)} slices, {self.size} × {self.size}, {self.pixels.nbytes/1e6:.1f} MB{' in a file' if self.file else ''}"
+    def __repr__(self):
+        size,kept = f"{self.size} × {self.size}"," in a file"*bool(self.file)
+        return (f"PixelStore of {len(self)} slices, {size}, "
+                f"{self.pixels.nbytes/1e6:.1f} MB{kept}")
 
 # %% ../nbs/01_data.ipynb #703ae5c0
 class EpochSampler(Sampler):
@@ -337,15 +416,18 @@ class EpochSampler(Sampler):
                  rank:int=0,        # number of this process
                  world:int=1        # how many processes share each batch
                 ):
-        self.indices,self.batch_size,self.shuffle,self.least = torch.tensor([int(i) for i in indices]),batch_size,shuffle,least
+        self.indices = torch.tensor([int(i) for i in indices])
+        self.batch_size,self.shuffle,self.least = batch_size,shuffle,least
         self.seed,self.epoch,self.rank,self.world = seed,0,rank,world
 
     def set_epoch(self, epoch): self.epoch = epoch
     def _batches(self):
         generator = torch.Generator().manual_seed(spawn_seed(self.seed, self.epoch))
-        order = self.indices[torch.randperm(len(self.indices), generator=generator)] if self.shuffle else self.indices
+        order = (self.indices[torch.randperm(len(self.indices), generator=generator)]
+                 if self.shuffle else self.indices)
         parts = list(order.split(self.batch_size))
-        if len(parts) > 1 and len(parts[-1]) < self.least: parts[-2:] = [torch.cat(parts[-2:])]
+        if len(parts) > 1 and len(parts[-1]) < self.least:
+            parts[-2:] = [torch.cat(parts[-2:])]
         return parts
     def __iter__(self): return (b[self.rank::self.world].tolist() for b in self._batches())
     def __len__(self): return len(self._batches())
@@ -358,8 +440,10 @@ def make_loader(store:PixelStore,     # decoded slices
                 **sampling            # `seed`, `least`, `rank`, `world` of the `EpochSampler`
                )->DataLoader: # yields (uint8 [B,1,S,S], labels int64 [B], indices int64 [B])
     "Batches of a part of the store."
-    if not len(indices): raise ValueError("a loader needs at least one slice, this part of the split is empty")
-    return DataLoader(store, sampler=EpochSampler(indices, batch_size, shuffle, **sampling), batch_size=None)
+    if not len(indices):
+        raise ValueError("a loader needs at least one slice, this part of the split is empty")
+    return DataLoader(store, sampler=EpochSampler(indices, batch_size, shuffle, **sampling),
+                      batch_size=None)
 
 # %% ../nbs/01_data.ipynb #f0f0da47
 def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H,W]
@@ -373,10 +457,13 @@ def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H
     images = [np.asarray(im).squeeze() for im in images]
     if axes is None:
         nrows = -(-len(images)//ncols)
-        fig, axes = plt.subplots(nrows, ncols, figsize=(1.7*ncols, 1.95*nrows + .4*bool(suptitle)), squeeze=False, layout="constrained")
+        fig, axes = plt.subplots(nrows, ncols, figsize=(1.7*ncols, 1.95*nrows + .4*bool(suptitle)),
+                                 squeeze=False, layout="constrained")
         fig.suptitle(suptitle)
     axes = np.asarray(axes).ravel()
-    for ax in axes: ax.axis("off")
+    for ax in axes:
+        ax.axis("off")
     for ax,im,title in zip(axes, images, titles or [""]*len(images)):
-        ax.imshow(im, cmap="gray", vmin=0, vmax=255 if im.dtype == np.uint8 else None); ax.set_title(title, fontsize=8, parse_math=False)
+        ax.imshow(im, cmap="gray", vmin=0, vmax=255 if im.dtype == np.uint8 else None)
+        ax.set_title(title, fontsize=8, parse_math=False)
     return axes

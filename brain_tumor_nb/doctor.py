@@ -59,7 +59,8 @@ def doctor()->list: # (what, found, way out or "")
     faster = matmul_speed(torch.bfloat16)/matmul_speed(torch.float32)
     free = shutil.disk_usage(".").free/1e9
     too_full = "a run takes up to a few hundred MB: free some space"
-    return [("python", platform.python_version(), "" if new_enough else "install Python 3.11 or later"),
+    return [("python", platform.python_version(),
+             "" if new_enough else "install Python 3.11 or later"),
             *(_package(*p) for p in _PACKAGES.items()),
             ("device", str(pick_device()), ""),
             ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores", ""),

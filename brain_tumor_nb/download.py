@@ -71,8 +71,10 @@ DATASETS = {d.name: d for d in (
 def find_dataset(name:str|Dataset, # a name in `DATASETS`, or a `Dataset` of your own
                 )->Dataset:        # the set's description
     "The dataset called `name`."
-    if isinstance(name, Dataset): return name
-    if name not in DATASETS: raise ValueError(f"no public dataset is called {name!r}: choose {' or '.join(DATASETS)}")
+    if isinstance(name, Dataset):
+        return name
+    if name not in DATASETS:
+        raise ValueError(f"no public dataset is called {name!r}: choose {' or '.join(DATASETS)}")
     return DATASETS[name]
 
 # %% ../nbs/engine/31_download.ipynb #bf425c98
@@ -131,11 +133,13 @@ def same_content(path:str|Path,  # file to look at
 # %% ../nbs/engine/31_download.ipynb #69238894
 def dataset_root(name:str|Dataset, # a name in `DATASETS`, or a `Dataset`
                  folder:str|Path   # where to look, up to two levels down
-                )->Path:           # the folder the listed names are relative to; `folder` where none fits
-    "The folder below `folder` that holds most of a dataset's listed files, the uppermost of equals."
+                # the folder the listed names are relative to; `folder` where none fits
+                )->Path:
+    "The uppermost folder below `folder` that holds most of a dataset's listed files."
     d, folder = find_dataset(name), Path(folder)
     places = [folder, *sorted(folder.glob("*/")), *sorted(folder.glob("*/*/"))]
-    if folder.name in d.folders: places.append(folder.parent)
+    if folder.name in d.folders:
+        places.append(folder.parent)
     places = [p for p in places if any((p/t).is_dir() for t in d.folders)]
     known = known_files(d)
     return max(places, key=lambda p: sum((p/f).is_file() for f in known), default=folder)
@@ -152,12 +156,16 @@ class Verification:
     extra:list        # there, not listed
     contents:str      # how they were compared: "SHA-256", "perceptual hash", "" without hashes
     @property
-    def ok(self)->bool: return not (self.missing or self.changed or (self.extra and self.dataset.complete)) # whole, as far as the list can tell
+    def ok(self)->bool: # whole, as far as the list can tell
+        return not (self.missing or self.changed or (self.extra and self.dataset.complete))
     @property
-    def data(self)->Path: return self.folder/self.dataset.data                    # the folder with one sub-folder a class
+    def data(self)->Path: # the folder with one sub-folder a class
+        return self.folder/self.dataset.data
     def __str__(self)->str:
-        parts = [("missing", self.missing), ("changed", self.changed), ("not on the list", self.extra)]
-        seen = ", ".join(f"{len(fs)} {what} ({', '.join(fs[:3])}{', ...' if len(fs) > 3 else ''})" for what,fs in parts if fs)
+        parts = [("missing", self.missing), ("changed", self.changed), ("not on the list",
+                                                                        self.extra)]
+        seen = ", ".join(f"{len(fs)} {what} ({', '.join(fs[:3])}{', ...' if len(fs) > 3 else ''})"
+                         for what,fs in parts if fs)
         good = f"names and contents verified (by {self.contents})" if self.contents else \
                "names verified, contents not: no hashes of the published files were at hand"
         return f"{self.dataset.name}, {self.listed} files listed: " + "; ".join(filter(None, [good if self.ok else "", seen]))
@@ -168,7 +176,8 @@ def verify_dataset(name:str|Dataset, # a name in `DATASETS`, or a `Dataset`
                   )->Verification:   # what is missing, changed, extra
     "Compare a folder with a dataset's committed list."
     d = find_dataset(name)
-    if not Path(folder).is_dir(): raise FileNotFoundError(f"{folder} is no folder: give the one {d.name} was unpacked into")
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder} is no folder: give the one {d.name} was unpacked into")
     known, root = known_files(d), dataset_root(d, folder)
     found = set(dataset_files(d, root))
     held = [f for f,h in known.items() if h and f in found]
@@ -195,7 +204,8 @@ def unpack_zip(path:str|Path,   # the archive
                 raise ValueError(f"{path}: refused, it unfolds to over {limit:,} bytes")
             z.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as e:
-        if isinstance(e, OSError) and e.errno != errno.EINVAL: raise   # EINVAL: an entry before the start of the file
+        if isinstance(e, OSError) and e.errno != errno.EINVAL:
+            raise   # EINVAL: an entry before the start of the file
         raise ValueError(f"{path} is no readable zip ({e}): download it again") from e
     return folder
 
@@ -447,10 +457,12 @@ def install_dataset(name:str|Dataset,  # a name in `DATASETS`, or a `Dataset`
     ready.mkdir()
     (d.convert or copy_files)(d, source, ready)
     v = verify_dataset(d, ready)
-    if not v.ok: raise RuntimeError(f"nothing was written to {out}, the files are not those published: {v}; "
+    if not v.ok:
+        raise RuntimeError(f"nothing was written to {out}, the files are not those published: {v}; "
                                     f"download again from {d.page}")
     try:
-        if out.is_dir(): out.rmdir()
+        if out.is_dir():
+            out.rmdir()
         os.rename(ready, out)
         return replace(v, folder=out)
     except OSError:   # somebody else was faster: fine, if theirs is whole
@@ -462,22 +474,29 @@ def install_dataset(name:str|Dataset,  # a name in `DATASETS`, or a `Dataset`
 # %% ../nbs/engine/31_download.ipynb #3c4e8a7b
 def download(name:str|Dataset,          # a name in `DATASETS`, or a `Dataset`
              out:str|Path|None=None,    # target folder; None: data/<name> below the current one
-             source:str|Path|None=None  # a zip or folder downloaded by hand; None: ask Kaggle or figshare
-            )->Path:                    # the verified folder with one sub-folder a class, ready for `find_data`
-    "Fetch a public dataset, or take one downloaded by hand; verify it and put it in place, whole or not at all."
+             # a zip or folder downloaded by hand; None: ask Kaggle or figshare
+             source:str|Path|None=None
+            # the verified folder with one sub-folder a class, ready for `find_data`
+            )->Path:
+    "Fetch a public dataset, or take a download; verify it and put it in place, or nothing."
     d = find_dataset(name)
     out = Path(out or Path("data")/d.name)
     kept = out.parent/f"{out.name}-download"     # files from figshare that arrived whole
-    if source and not Path(source).exists(): raise FileNotFoundError(f"{source} does not exist: give the zip or folder that holds {d.name}")
+    if source and not Path(source).exists():
+        raise FileNotFoundError(f"{source} does not exist: give the zip or folder that holds "
+                                f"{d.name}")
     try:
         if out.is_dir() and any(out.iterdir()):
             v = verify_dataset(d, out)
-            if not v.ok: raise RuntimeError(f"{out} is there already, but is not {d.name} as published: {v}; "
-                                            "rename it or choose another folder with --out")
+            if not v.ok:
+                raise RuntimeError(f"{out} is there already, but is not {d.name} as published: "
+                                   f"{v}; " "rename it or choose another folder with --out")
             return v.data
-        if out.exists() and not out.is_dir(): raise ValueError(f"{out} is a file: choose another folder with --out")
+        if out.exists() and not out.is_dir():
+            raise ValueError(f"{out} is a file: choose another folder with --out")
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as tmp:
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent,
+                                         ignore_cleanup_errors=True) as tmp:
             raw = _published(d, source, kept, Path(tmp)/"raw")
             data = install_dataset(d, raw, out, tmp).data
         if raw == kept:

@@ -23,12 +23,14 @@ from .data import MRIFolder
 
 # %% ../nbs/engine/02_duplicates.ipynb #524faedc
 def head_box(im:Image.Image # grey, any size
-            )->tuple:       # left, top, right, bottom, pixels; the whole picture if nothing in it is bright
+            # left, top, right, bottom, pixels; the whole picture if nothing in it is bright
+            )->tuple:
     "The rectangle that holds the head."
     small = np.asarray(im.resize((64, 64), Image.Resampling.BOX), float)
     bright = small > .15*np.percentile(small, 99)
     columns,rows = [np.flatnonzero(bright.sum(axis) >= 3) for axis in (0, 1)]
-    if not len(columns) or not len(rows): return 0, 0, im.width, im.height
+    if not len(columns) or not len(rows):
+        return 0, 0, im.width, im.height
     x,y = im.width/64, im.height/64
     return columns[0]*x, rows[0]*y, (columns[-1] + 1)*x, (rows[-1] + 1)*y
 
@@ -87,13 +89,18 @@ def describe(thumbs:np.ndarray # uint8 [N,48,48]
 def _nearest(descriptors, queries, k):
     "Distances [Q,k] and indices [Q,k] of the nearest descriptors."
     from sklearn.neighbors import NearestNeighbors
-    tree = NearestNeighbors(n_neighbors=min(k, len(descriptors)), algorithm="brute").fit(descriptors)
+    tree = NearestNeighbors(n_neighbors=min(k, len(descriptors)),
+                            algorithm="brute").fit(descriptors)
     return tree.kneighbors(queries)
 
 def candidates(thumbs:np.ndarray,           # uint8 [N,48,48], no two the same
-               others:np.ndarray|None=None, # uint8 [M,48,48], another folder's; None: look within `thumbs`
-               k:int=8                      # nearest hits per slice, 1 or more; a slice and its mirror image are two
-              )->tuple:  # int [P,2] of indices, into `thumbs` and `others`; bool [P], whether the first must be mirrored
+               # uint8 [M,48,48], another folder's; None: look within `thumbs`
+               others:np.ndarray|None=None,
+               # nearest hits per slice, 1 or more; a slice and its mirror image are two
+               k:int=8
+              # int [P,2] of indices, into `thumbs` and `others`; bool [P], whether the first must
+              # be mirrored
+              )->tuple:
     "Pairs of slices with near descriptors, as they are or mirrored."
     within = others is None
     theirs = describe(thumbs if within else others)
@@ -101,11 +108,14 @@ def candidates(thumbs:np.ndarray,           # uint8 [N,48,48], no two the same
     distance,second = [np.concatenate(part, 1) for part in zip(*found)]
     mirrored = np.repeat([[False, True]], second.shape[1]//2, 1).repeat(len(thumbs), 0)
     first = np.arange(len(thumbs))[:,None].repeat(second.shape[1], 1)
-    if within: distance = np.where(first == second, np.inf, distance)
+    if within:
+        distance = np.where(first == second, np.inf, distance)
     best = np.argsort(distance, 1, kind="stable")[:,:k]
-    pick = lambda a: np.take_along_axis(a, best, 1)[np.isfinite(np.take_along_axis(distance, best, 1))]
+    pick = lambda a: np.take_along_axis(a, best,
+                                        1)[np.isfinite(np.take_along_axis(distance, best, 1))]
     pairs,mirrored = np.stack([pick(first), pick(second)], 1), pick(mirrored)
-    if within: pairs = np.sort(pairs, 1)
+    if within:
+        pairs = np.sort(pairs, 1)
     both = np.unique(np.column_stack([pairs, mirrored]), axis=0)
     return both[:,:2], both[:,2].astype(bool)
 
@@ -128,7 +138,7 @@ def band(x:torch.Tensor, # float [B,1,S,S]
 
 # %% ../nbs/engine/02_duplicates.ipynb #03420aac
 def _grid(maps, x):
-    "Where each pixel of `x` [B,1,S,S] lies in the moving picture, [-1, 1]; whether that is inside it, [B,S,S]."
+    "Where each pixel of `x` lies in the moving picture, [-1, 1]; whether that is inside it."
     grid = F.affine_grid(maps, x.shape, align_corners=False)
     return grid, (grid.abs() <= 1).all(3)
 
@@ -145,7 +155,8 @@ def align(maps:torch.Tensor,   # float [B,2,3], where to start
     layers = torch.stack([moving[:,0], dx*n/2, dy*n/2], 1)
     for _ in range(steps):
         grid,inside = _grid(maps, fixed)
-        moved = F.grid_sample(layers, grid, align_corners=False, padding_mode="border")*inside[:,None]
+        moved = F.grid_sample(layers, grid, align_corners=False,
+                              padding_mode="border")*inside[:,None]
         value,dx,dy = moved.unbind(1)
         J = torch.stack([dx*x, dx*y, dx, dy*x, dy*y, dy], 1).flatten(2)
         H = J @ J.transpose(1, 2)
@@ -158,7 +169,8 @@ def align(maps:torch.Tensor,   # float [B,2,3], where to start
 def agreement(maps:torch.Tensor,  # float [B,2,3]
               fixed:torch.Tensor, # float [B,1,S,S]
               moving:torch.Tensor # float [B,1,S,S]
-             )->torch.Tensor:     # float [B], -1 to 1; 0 where less than 60 % of the pictures overlap
+             # float [B], -1 to 1; 0 where less than 60 % of the pictures overlap
+             )->torch.Tensor:
     "Correlation of two aligned pictures where they overlap."
     grid,inside = _grid(maps, fixed)
     inside = inside.flatten(1).float()
@@ -168,7 +180,8 @@ def agreement(maps:torch.Tensor,  # float [B,2,3]
     return (a*b).sum(1)/(a.norm(dim=1)*b.norm(dim=1) + 1e-6)*(inside.mean(1) > .6)
 
 # %% ../nbs/engine/02_duplicates.ipynb #053b8a81
-_LEVELS = ((3, 1., 2.7, 6, .7), (2, .75, 3., 4, .83), (1, .6, 2.5, 2, None))  # shrink by, two blurs, steps, least agreement
+# shrink by, two blurs, steps, least agreement
+_LEVELS = ((3, 1., 2.7, 6, .7), (2, .75, 3., 4, .83), (1, .6, 2.5, 2, None))
 
 def first_look(thumbs:np.ndarray # uint8 [N,48,48]
               )->torch.Tensor:   # float32 [N,1,16,16], band-passed
@@ -196,9 +209,12 @@ def _similarity(first, second, looks, mirrored):
             fixed,moving = [band(F.avg_pool2d(t, shrink), fine, rough) for t in (a, b)]
         maps = align(maps, fixed, moving, steps)
         score = agreement(maps, fixed, moving)
-        if least is None: found[left] = score
-        else: left,maps = left[score >= least], maps[score >= least]
-        if not len(left): break
+        if least is None:
+            found[left] = score
+        else:
+            left,maps = left[score >= least], maps[score >= least]
+        if not len(left):
+            break
     return found.numpy()
 
 def similarity(thumbs:np.ndarray,   # uint8 [N,48,48]
@@ -208,7 +224,7 @@ def similarity(thumbs:np.ndarray,   # uint8 [N,48,48]
                looks:tuple=None,    # (first_look(thumbs), first_look(others)); None: made here
                block:int=256        # pairs at a time
               )->np.ndarray:        # float32 [P], up to 1
-    "How well the two slices of each pair agree after alignment; 0 where a coarse look rules them out."
+    "How well the slices of each pair agree after alignment; 0 where a coarse look says no."
     if looks is None:
         mine = first_look(thumbs)
         looks = mine, mine if others is thumbs else first_look(others)
@@ -225,8 +241,10 @@ def _one_thread():
     "Blocks run beside each other; within one, torch's own threads would only wait for each other."
     n = torch.get_num_threads()
     torch.set_num_threads(1)
-    try: yield
-    finally: torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n)
 
 # %% ../nbs/engine/02_duplicates.ipynb #098b7d67
 def pairs_to_compare(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
@@ -253,14 +271,21 @@ ALIKE = .90   # least agreement of near-duplicates, see the table below
 Near = namedtuple("Near", "pairs mirrored similarity")
 
 def near_pairs(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
-               others:np.ndarray|None=None, # uint8 [M,48,48], another folder's; None: look within `thumbs`
+               # uint8 [M,48,48], another folder's; None: look within `thumbs`
+               others:np.ndarray|None=None,
                least:float=ALIKE,           # least agreement, above 0 to 1
                k:int=8                      # candidates per slice
-              )->Near: # int [P,2] of indices; bool [P], whether the first is mirrored; float32 [P], `least` to 1
-    "Near-duplicates within a folder, or between one and another; exact copies are paired with the first of them alone."
-    for t in (thumbs, thumbs if others is None else others): _check_thumbnails(t)
-    if k < 1: raise ValueError(f"k={k} candidates per slice are none: give 1 or more, the default is 8")
-    if not 0 < least <= 1: raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is {ALIKE}")
+              # int [P,2] of indices; bool [P], whether the first is mirrored; float32 [P], `least`
+              # to 1
+              )->Near:
+    "Near-duplicates within a folder or between two; copies are paired with the first alone."
+    for t in (thumbs, thumbs if others is None else others):
+        _check_thumbnails(t)
+    if k < 1:
+        raise ValueError(f"k={k} candidates per slice are none: give 1 or more, the default is 8")
+    if not 0 < least <= 1:
+        raise ValueError(f"least={least} is no agreement above 0 and up to 1: the default is "
+                         f"{ALIKE}")
     within = others is None
     pairs,mirrored,first = pairs_to_compare(thumbs, others, k)
     agree = similarity(thumbs, thumbs if within else others, pairs, mirrored)
@@ -272,14 +297,17 @@ def near_pairs(thumbs:np.ndarray,           # uint8 [N,48,48], see `thumbnails`
 def _check_thumbnails(thumbs):
     "`ValueError` unless these are thumbnails."
     shape,kind = getattr(thumbs, "shape", None), getattr(thumbs, "dtype", type(thumbs).__name__)
-    if shape is None or kind != np.uint8 or len(shape) != 3 or shape[1:] != (SIDE, SIDE) or not shape[0]:
-        raise ValueError(f"thumbnails are uint8 [N,{SIDE},{SIDE}] with N of 1 or more, see thumbnails(folder), not {kind} {shape or ''}")
+    if (shape is None or kind != np.uint8 or len(shape) != 3 or shape[1:] != (SIDE, SIDE)
+        or not shape[0]):
+        raise ValueError(f"thumbnails are uint8 [N,{SIDE},{SIDE}] with N of 1 or more, see "
+                         f"thumbnails(folder), not {kind} {shape or ''}")
 
 def _with_copies(near, first, within):
     "The pairs of exact copies as well; `first` [N] is the first copy of each slice."
     copies = np.flatnonzero(first != np.arange(len(first)))
     if within:
-        extra = Near(np.stack([first[copies], copies], 1), np.zeros(len(copies), bool), np.ones(len(copies), np.float32))
+        extra = Near(np.stack([first[copies], copies], 1), np.zeros(len(copies), bool),
+                     np.ones(len(copies), np.float32))
     else:
         rows = [(r, c) for c in copies for r in np.flatnonzero(near.pairs[:,0] == first[c])]
         r,c = np.array(rows, int).reshape(-1, 2).T

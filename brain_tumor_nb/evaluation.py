@@ -23,7 +23,8 @@ from .data import MRIFolder, PixelStore, is_simulated, resize_image, show_images
 from .model import head, without_norms
 from .normalization import valid_transform, view
 from .splitting import Split
-from .training import Config, History, autocast, eval_batch, explained, keep_memory, pick_device
+from .training import (Config, autocast, eval_batch, explained, keep_memory,
+                                     pick_device)
 
 # %% ../nbs/06_evaluation.ipynb #83199a4e
 _NOT_TEXT = {b"\x1f\x8b": "compressed with gzip: unpack it first",
@@ -197,14 +198,21 @@ def merge_classes(pred:Predictions, # any number of classes
 def predict_pixels(model:nn.Module,     # float [B,3,S,S] to logits [B,C]
                    pixels:torch.Tensor, # uint8 [N,1,S,S]
                    config:Config,       # its `stats`, `views`, `scales`, `device` and `precision`
-                   batch_size:int|None=None # slices at a time, no influence on the result; None: see `eval_batch`
+                   # slices at a time, no influence on the result; None: see `eval_batch`
+                   batch_size:int|None=None
                   )->np.ndarray: # float [N,C], probabilities averaged over views
     "Probability of each class for each slice."
-    device = pick_device(config.device); keep_memory(); model = without_norms(model).to(device); tfm = valid_transform(config.stats).to(device)
+    device = pick_device(config.device)
+    keep_memory()
+    model = without_norms(model).to(device)
+    tfm = valid_transform(config.stats).to(device)
     def probs(x):
-        with explained(config), autocast(device, config.precision): outs = [model(tfm(view(x, *v))) for v in config.seen()]
+        with explained(config), autocast(device, config.precision):
+            outs = [model(tfm(view(x, *v))) for v in config.seen()]
         return torch.stack([o.float().softmax(1) for o in outs]).mean(0)
-    return torch.cat([probs(x.to(device).float()/255).cpu() for x in pixels.split(batch_size or eval_batch(config.size))]).double().numpy()
+    return torch.cat([probs(x.to(device).float()/255).cpu()
+                      for x in pixels.split(batch_size
+                                            or eval_batch(config.size))]).double().numpy()
 
 # %% ../nbs/06_evaluation.ipynb #369eb1aa
 def predict(model:nn.Module,  # see `train_split` or `load_model`
@@ -212,11 +220,14 @@ def predict(model:nn.Module,  # see `train_split` or `load_model`
             split:Split,      # predicts its validation part
             config:Config,    # with `classes` and `stats`
             fold:int=0,       # number to write beside each slice
-            features=None     # of the whole store, where they are there already, see `frozen_features`
+            # of the whole store, where they are there already, see `frozen_features`
+            features=None
            )->Predictions:
     "Predictions for the validation part of a split."
-    if features is None: probs = predict_pixels(model, store.pixels[split.valid], config)
-    else: probs = head(model)(features[split.valid]).softmax(2).mean(1).detach().double().numpy()
+    if features is None:
+        probs = predict_pixels(model, store.pixels[split.valid], config)
+    else:
+        probs = head(model)(features[split.valid]).softmax(2).mean(1).detach().double().numpy()
     labels = [config.classes[i] for i in store.labels[split.valid]]
     paths,groups = [split.paths[i] for i in split.valid],np.asarray(split.groups)[split.valid]
     return Predictions(paths, labels, tuple(config.classes), probs, [fold]*len(labels), groups)
@@ -226,17 +237,20 @@ _ABSENT = {"no", "notumor", "no_tumor", "no tumor", "none", "normal", "healthy",
 
 def positive_class(classes # two class names
                   )->int: # index of the positive one
-    "The class that counts as positive: the second, unless only that one is named like an absence (`no`, `notumor`, `normal`, …)."
+    "The positive class: the second, unless that one alone is named like an absence (`no`, …)."
     absent = [c.lower() in _ABSENT for c in classes]
     return 0 if absent == [False, True] else 1
 
 # %% ../nbs/06_evaluation.ipynb #cc065dfa
 def ranking_metrics(positive:np.ndarray, # bool [N]
                     score:np.ndarray,    # float [N], higher means more likely positive
-                    weights:np.ndarray   # float [B,N], how often each row counts, one line a resample
-                   )->tuple[np.ndarray,np.ndarray]: # AUROC [B] and average precision [B], 0 to 1; nan where a class is missing
+                    # float [B,N], how often each row counts, one line a resample
+                    weights:np.ndarray
+                   # AUROC [B] and average precision [B], 0 to 1; nan where a class is missing
+                   )->tuple[np.ndarray,np.ndarray]:
     "Area under the ROC curve (ties count half) and average precision, for weighted rows."
-    order = np.argsort(-score, kind="stable"); last = np.append(np.diff(score[order]) != 0, True)
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.diff(score[order]) != 0, True)
     w,pos = weights[:,order],positive[order]
     tp,fp = [np.pad(np.cumsum(w*p, 1)[:,last], ((0,0),(1,0))) for p in (pos, ~pos)]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -300,7 +314,8 @@ def wilson(k:int,        # successes, 0 to `n`
            z:float=1.96  # normal quantile: 1.96 for a 95 % interval
           )->tuple[float,float]: # lower and upper end, 0 to 1
     "Wilson's score interval of the proportion `k/n`."
-    if not 0 <= k <= n or n < 1: raise ValueError(f"{k} successes in {n} trials is no proportion")
+    if not 0 <= k <= n or n < 1:
+        raise ValueError(f"{k} successes in {n} trials is no proportion")
     middle,half = (k + z*z/2)/(n + z*z),z*(k*(n-k)/n + z*z/4)**.5/(n + z*z)
     return max(0., middle - half), min(1., middle + half)
 
@@ -528,18 +543,24 @@ def plot_confusion(pred:Predictions, # any number of classes
     counts = np.bincount(pred.y*n + pred.probs.argmax(1), minlength=n*n).reshape(n, n)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (i,j),c in np.ndenumerate(counts): ax.text(j, i, f"{c}\n{share[i,j]:.0%}", ha="center", va="center", color="white" if share[i,j] > .6 else "black")
-    ax.set(xticks=range(n), yticks=range(n), xticklabels=pred.classes, yticklabels=pred.classes, xlabel="prediction", ylabel="truth", title="Confusion matrix (slices)")
+    for (i,j),c in np.ndenumerate(counts):
+        ax.text(j, i, f"{c}\n{share[i,j]:.0%}", ha="center", va="center",
+                color="white" if share[i,j] > .6 else "black")
+    ax.set(xticks=range(n), yticks=range(n), xticklabels=pred.classes, yticklabels=pred.classes,
+           xlabel="prediction", ylabel="truth", title="Confusion matrix (slices)")
     return ax
 
 # %% ../nbs/06_evaluation.ipynb #e73f4c18
 def _curve(pred, c):
     "Thresholds from high to low: share of class `c` found, share of the rest called so, precision."
-    order = np.argsort(-pred.probs[:,c], kind="stable"); s = pred.probs[order,c]; last = np.append(np.diff(s) != 0, True)
+    order = np.argsort(-pred.probs[:,c], kind="stable")
+    s = pred.probs[order,c]
+    last = np.append(np.diff(s) != 0, True)
     tp,fp = [np.append(0, np.cumsum(m)[last]) for m in ((pred.y == c)[order], (pred.y != c)[order])]
     return tp/max(tp[-1], 1), fp/max(fp[-1], 1), np.append(1, tp[1:]/(tp[1:]+fp[1:]))
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")   # Okabe and Ito: safe for colour-blind readers
+# Okabe and Ito: safe for colour-blind readers
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
 def plot_roc(pred:Predictions, # any number of classes
              ax=None           # axes to draw on; new ones if None
@@ -549,9 +570,12 @@ def plot_roc(pred:Predictions, # any number of classes
     which = [positive_class(pred.classes)] if len(pred.classes) == 2 else range(len(pred.classes))
     for c,colour in zip(which, _COLOURS*9):
         found,alarms,_ = _curve(pred, c)
-        ax.plot(alarms, found, color=colour, label=f"{pred.classes[c]}: {all_metrics(pred)[f'auroc_{pred.classes[c]}'][0]:.2f}")
-    ax.plot([0, 1], [0, 1], color="0.7", ls=":"); ax.legend(title="AUROC", loc="lower right")
-    ax.set(xlabel="1 − specificity (false alarms)", ylabel="sensitivity", title="ROC curve", aspect="equal")
+        ax.plot(alarms, found, color=colour,
+                label=f"{pred.classes[c]}: {all_metrics(pred)[f'auroc_{pred.classes[c]}'][0]:.2f}")
+    ax.plot([0, 1], [0, 1], color="0.7", ls=":")
+    ax.legend(title="AUROC", loc="lower right")
+    ax.set(xlabel="1 − specificity (false alarms)", ylabel="sensitivity", title="ROC curve",
+           aspect="equal")
     return ax
 
 # %% ../nbs/06_evaluation.ipynb #831e4c07
@@ -563,10 +587,12 @@ def plot_pr(pred:Predictions, # any number of classes
     which = [positive_class(pred.classes)] if len(pred.classes) == 2 else range(len(pred.classes))
     for c,colour in zip(which, _COLOURS*9):
         found,_,precision = _curve(pred, c)
-        ax.step(found, precision, where="pre", color=colour, label=f"{pred.classes[c]}: {all_metrics(pred)[f'average_precision_{pred.classes[c]}'][0]:.2f}")
+        ax.step(found, precision, where="pre", color=colour, label=f"{pred.classes[c]}: "
+                f"{all_metrics(pred)[f'average_precision_{pred.classes[c]}'][0]:.2f}")
         ax.axhline((pred.y == c).mean(), color=colour, ls=":", lw=1)
     ax.legend(title="average precision", loc="lower left")
-    ax.set(xlabel="recall (sensitivity)", ylabel="precision", title="Precision and recall (dotted: chance)", ylim=(0, 1.02), aspect="equal")
+    ax.set(xlabel="recall (sensitivity)", ylabel="precision",
+           title="Precision and recall (dotted: chance)", ylim=(0, 1.02), aspect="equal")
     return ax
 
 # %% ../nbs/06_evaluation.ipynb #85c09378
@@ -574,7 +600,8 @@ def worst_mistakes(pred:Predictions, # any number of classes
                    n:int=12          # how many at most
                   )->np.ndarray: # row numbers, the surest first
     "The mistakes that the model was most confident of."
-    sure = pred.probs.max(1); wrong = np.nonzero(pred.probs.argmax(1) != pred.y)[0]
+    sure = pred.probs.max(1)
+    wrong = np.nonzero(pred.probs.argmax(1) != pred.y)[0]
     return wrong[np.argsort(-sure[wrong], kind="stable")][:n]
 
 # %% ../nbs/06_evaluation.ipynb #4076f07c

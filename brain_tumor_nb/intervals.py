@@ -20,9 +20,14 @@ def aligned(a:Predictions,         # of one model
     "Two tables in one order; `ValueError` unless they hold the same slices with the same labels."
     i,j = (np.argsort(p.paths, kind="stable") for p in (a, b))
     differ = set(a.paths) ^ set(b.paths)
-    if differ or len(a) != len(b): raise ValueError(f"the two tables hold different slices, such as {min(differ) if differ else 'one more than once'}: compare runs on the same folder")
+    if differ or len(a) != len(b):
+        raise ValueError("the two tables hold different slices, such as "
+                         f"{min(differ) if differ else 'one more than once'}: compare runs on the "
+                         "same folder")
     a,b,groups = a[i],b[j],np.arange(len(a)) if groups is None else np.asarray(groups)[i]
-    if a.classes != b.classes or a.labels != b.labels: raise ValueError("the two tables name classes or labels differently: compare runs on the same folder")
+    if a.classes != b.classes or a.labels != b.labels:
+        raise ValueError("the two tables name classes or labels differently: compare runs on the "
+                         "same folder")
     return a, b, groups
 
 # %% ../nbs/trust/13_intervals.ipynb #38572eb9
@@ -62,14 +67,21 @@ def mcnemar(a:Predictions,         # of one model
 # %% ../nbs/trust/13_intervals.ipynb #97e77349
 def images_needed(p1:float,               # accuracy of one model, 0 to 1
                   p2:float,               # accuracy of the other
-                  disagree:float|None=None, # share of slices that exactly one has right, at least |p1-p2|; None: as of independent errors
+                  # share of slices that exactly one has right, at least |p1-p2|; None: as of
+                  # independent errors
+                  disagree:float|None=None,
                   power:float=.8,         # chance to notice the difference, below 1
                   alpha:float=.05,        # chance to see one where there is none
-                  per_group:float=1       # slices a group, if those of a group are right and wrong together; more is needed then
+                  # slices a group, if those of a group are right and wrong together; more is needed
+                  # then
+                  per_group:float=1
                  )->int: # slices
     "How many slices two models must both answer for McNemar's test to tell their accuracies apart."
     from scipy.stats import norm
-    if not (0 <= p1 <= 1 and 0 <= p2 <= 1 and p1 != p2): raise ValueError(f"{p1} and {p2} are no two different accuracies between 0 and 1")
+    if not (0 <= p1 <= 1 and 0 <= p2 <= 1 and p1 != p2):
+        raise ValueError(f"{p1} and {p2} are no two different accuracies between 0 and 1")
     d,both = abs(p1 - p2),p1*(1-p2) + p2*(1-p1) if disagree is None else disagree
-    if not d <= both <= 1: raise ValueError(f"models of accuracy {p1} and {p2} disagree on {d:.3g} of the slices at least, and on all at most: disagree={both:.3g} cannot be")
+    if not d <= both <= 1:
+        raise ValueError(f"models of accuracy {p1} and {p2} disagree on {d:.3g} of the slices at "
+                         f"least, and on all at most: disagree={both:.3g} cannot be")
     return ceil(per_group*(norm.isf(alpha/2)*sqrt(both) + norm.isf(1-power)*sqrt(max(0, both - d*d)))**2/d**2)

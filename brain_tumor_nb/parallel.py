@@ -17,7 +17,8 @@ from .data import MRIFolder, PixelStore
 from .evaluation import Predictions, predict
 from .model import create_model, weights_stats
 from .splitting import Split
-from .training import Config, History, add_up, checkpoints, explained, fit_head, frozen_features, join_world, save_model, train_split, world
+from .training import (Config, History, add_up, checkpoints, explained, fit_head,
+                                     frozen_features, join_world, save_model, train_split, world)
 
 # %% ../nbs/engine/08_parallel.ipynb #5fd5b71c
 def train_fold(folder:MRIFolder,        # that was split
@@ -27,46 +28,78 @@ def train_fold(folder:MRIFolder,        # that was split
                out:str|Path,            # folder of this fold
                fold:int=0,              # its number
                resume:bool=False,       # go on from a checkpoint, if there is one
-               frozen=None,             # to fit the head alone: a pretrained network and the `frozen_features` of the whole store
-               progress:bool|None=None  # draw a progress bar; None where there is somebody to see it
-              )->tuple[Predictions|None,History]: # of the validation part, in the first process; what happened
+               # to fit the head alone: a pretrained network and the `frozen_features` of the whole
+               # store
+               frozen=None,
+               # draw a progress bar; None where there is somebody to see it
+               progress:bool|None=None
+              # of the validation part, in the first process; what happened
+              )->tuple[Predictions|None,History]:
     "Train on one split and predict its validation part."
-    if resume and (Path(out)/"split.json").exists(): Split.load(Path(out)/"split.json", folder)         # refuses a folder that has changed
+    if resume and (Path(out)/"split.json").exists():
+        Split.load(Path(out)/"split.json", folder)         # refuses a folder that has changed
     with explained(config):
         features = None
-        if frozen is None: model,config,history = train_split(store, split, config, out, resume and bool(checkpoints(out)), progress)
+        if frozen is None:
+            model,config,history = train_split(store, split, config, out,
+                                               resume and bool(checkpoints(out)), progress)
         else:
-            (model,features),config = frozen,replace(config, stats=weights_stats(config.arch, config.weights))
+            (model,features),config = frozen,replace(config,
+                                                     stats=weights_stats(config.arch,
+                                                                         config.weights))
             history = fit_head(model, features, store.labels, split)
-            if world()[0] == 0: split.save(Path(out)/"split.json"); config.save(Path(out)/"config.json"); save_model(out, model.state_dict(), history)
-        if history.stopped.startswith("interrupted"): raise KeyboardInterrupt
-        return (predict(model, store, split, config, fold, features) if world()[0] == 0 else None), history
+            if world()[0] == 0:
+                split.save(Path(out)/"split.json")
+                config.save(Path(out)/"config.json")
+                save_model(out, model.state_dict(), history)
+        if history.stopped.startswith("interrupted"):
+            raise KeyboardInterrupt
+        return (predict(model, store, split, config, fold, features) if world()[0] == 0
+                else None), history
 
 # %% ../nbs/engine/08_parallel.ipynb #73de7ee3
 def train_folds(folder:MRIFolder,        # that was split
                 splits:list,             # see `make_folds`
                 config:Config,           # what to do, `classes` filled in
-                out:str|Path,            # run folder; each fold gets a folder in it, one alone gets this one
+                # run folder; each fold gets a folder in it, one alone gets this one
+                out:str|Path,
                 resume:bool=False,       # go on from checkpoints
                 jobs:int=1,              # folds to train at the same time
-                progress:bool|None=None, # draw progress bars; None where there is somebody to see them
+                # draw progress bars; None where there is somebody to see them
+                progress:bool|None=None,
                 say=lambda line: None    # called with a line of news now and then
                )->tuple[list,list]: # `Predictions` and `History` of each fold
     "Train and predict every fold."
-    if jobs > 1 and world()[1] > 1: raise ValueError("folds as jobs and several processes a network exclude each other: choose jobs or processes")
+    if jobs > 1 and world()[1] > 1:
+        raise ValueError("folds as jobs and several processes a network exclude each other: choose "
+                         "jobs or processes")
     store,frozen = PixelStore(folder, config.size, config.fit),None
     if config.trainable == 0:
         stats = weights_stats(config.arch, config.weights)
-        if stats is None: raise ValueError(f"frozen features need weights whose mean and std are known, not {config.weights}: use offline or default")
+        if stats is None:
+            raise ValueError("frozen features need weights whose mean and std are known, not "
+                             f"{config.weights}: use offline or default")
         model = create_model(config.arch, config.classes, config.weights, config.size)
         frozen = model,frozen_features(model, store.pixels, config, stats)
-    def call(i, split, progress): return folder, store, split, replace(config, seed=split.seed), Path(out)/f"fold_{i}" if len(splits) > 1 else out, i, resume, frozen, progress
-    if jobs > 1: results = Parallel(jobs, max_nbytes=None)(delayed(_job)(max(1, cpu_count()//jobs), *call(i, s, False)) for i,s in enumerate(splits))
-    else: results = (train_fold(*call(i, s, progress)) for i,s in enumerate(splits))
+    def call(i, split, progress):
+        place = Path(out)/f"fold_{i}" if len(splits) > 1 else out
+        own = replace(config, seed=split.seed)
+        return folder, store, split, own, place, i, resume, frozen, progress
+    if jobs > 1:
+        results = Parallel(jobs,
+                           max_nbytes=None)(delayed(_job)(max(1, cpu_count()//jobs),
+                                                          *call(i, s, False))
+                                            for i,s in enumerate(splits))
+    else:
+        results = (train_fold(*call(i, s, progress)) for i,s in enumerate(splits))
     preds,histories = [],[]
     for i,(pred,history) in enumerate(results):
-        preds.append(pred); histories.append(history)
-        if pred: say(f"fold {i+1} of {len(splits)}: accuracy {(pred.probs.argmax(1) == pred.y).mean():.3f}" if len(splits) > 1 else f"{len(history.rows)} epochs done")
+        preds.append(pred)
+        histories.append(history)
+        if pred:
+            say(f"fold {i+1} of {len(splits)}: accuracy "
+                f"{(pred.probs.argmax(1) == pred.y).mean():.3f}" if len(splits) > 1
+                else f"{len(history.rows)} epochs done")
     return preds,histories
 
 def _job(threads, *args):
@@ -82,23 +115,35 @@ def launch(fn,                # an importable function that calls `join_world`
           ): # what the first process returned
     "Run `fn(*args, **kwargs)` in several processes of this machine that know of each other."
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-    share = {} if "OMP_NUM_THREADS" in os.environ else dict(OMP_NUM_THREADS=str(max(1, cpu_count()//processes)))
-    how = LaunchConfig(1, 1, processes, run_id="btnb", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="spawn", max_restarts=0)
-    handlers = {s: signal.getsignal(s) for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")}     # the launcher sets its own
+    share = ({} if "OMP_NUM_THREADS" in os.environ
+             else dict(OMP_NUM_THREADS=str(max(1, cpu_count()//processes))))
+    how = LaunchConfig(1, 1, processes, run_id="btnb", rdzv_backend="c10d",
+                       rdzv_endpoint="localhost:0", start_method="spawn", max_restarts=0)
+    # the launcher sets its own
+    handlers = {s: signal.getsignal(s) for s in signal.Signals
+                if s.name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")}
     os.environ.update(share)
-    try: result,error = elastic_launch(how, _outcome)(fn, args, kwargs)[0]
+    try:
+        result,error = elastic_launch(how, _outcome)(fn, args, kwargs)[0]
     finally:
-        for k in share: del os.environ[k]
-        for s,handler in handlers.items(): signal.signal(s, handler)
-    if error: raise error
+        for k in share:
+            del os.environ[k]
+        for s,handler in handlers.items():
+            signal.signal(s, handler)
+    if error:
+        raise error
     return result
 
 def _outcome(fn, args, kwargs):
     "What `fn` returned, and what it raised."
-    try: return fn(*args, **kwargs),None
-    except Exception as e: return None,e
+    try:
+        return fn(*args, **kwargs),None
+    except Exception as e:
+        return None,e
 
 # %% ../nbs/engine/08_parallel.ipynb #69258b48
-def who_am_i()->tuple[int,int,float]: # number of this process, how many there are, sum of their numbers
+# number of this process, how many there are, sum of their numbers
+def who_am_i()->tuple[int,int,float]:
     "A call to try `launch` with."
-    with join_world(): return *world(),add_up(world()[0])[0]
+    with join_world():
+        return *world(),add_up(world()[0])[0]

@@ -22,24 +22,30 @@ from PIL import Image
 
 # %% ../nbs/engine/00_phantom.ipynb #93b9eab1
 class Atlas(NamedTuple):
-    "Volumes of an average head, 1 mm a voxel unless said otherwise; axes run to the right, the front and the top."
+    "Volumes of an average head, 1 mm voxels unless said; axes run right, front and up."
     csf: np.ndarray    # uint8 [197,233,189], share of fluid, 255 is all
     wm: np.ndarray     # uint8, share of white matter
     inside: np.ndarray # uint8, 255 within the cranial cavity, soft at its edge
-    depth: np.ndarray  # float32 at 2 mm, signed distance in mm to the inside of the skull, negative inwards
-    noise: np.ndarray  # float32 [64,64,64], smooth noise with mean 0 and deviation 1, repeats seamlessly
+    # float32 at 2 mm, signed distance in mm to the inside of the skull, negative inwards
+    depth: np.ndarray
+    # float32 [64,64,64], smooth noise with mean 0 and deviation 1, repeats seamlessly
+    noise: np.ndarray
 
 # %% ../nbs/engine/00_phantom.ipynb #7c9bccf1
 def skull_depth(cavity:np.ndarray, # bool [X,Y,Z] at 2 mm, True within the cranial cavity
-                base:int=31,       # index along Z below which the outline is continued straight down
-               )->np.ndarray:      # float32 [X,Y,Z], mm to the inside of the skull, negative inwards
+                # index along Z below which the outline is continued straight down
+                base:int=31,
+               # float32 [X,Y,Z], mm to the inside of the skull, negative inwards
+               )->np.ndarray:
     "Signed distance to the smooth outline round `cavity`."
     from scipy import ndimage as ndi
     pad, reach = 20, 14
     m = np.pad(cavity, pad)
-    m = ndi.distance_transform_edt(ndi.distance_transform_edt(~m) <= reach) > reach     # closing: fills the folds
-    m = m[pad:-pad, pad:-pad, pad:-pad]; m[:,:,:base] = m[:,:,base:base+1]
-    m = np.pad(m, ((0,0),(0,0),(pad,0)), mode="edge")                                   # no floor: the neck goes on
+    # closing: fills the folds
+    m = ndi.distance_transform_edt(ndi.distance_transform_edt(~m) <= reach) > reach
+    m = m[pad:-pad, pad:-pad, pad:-pad]
+    m[:,:,:base] = m[:,:,base:base+1]
+    m = np.pad(m, ((0,0),(0,0),(pad,0)), mode="edge")  # no floor: the neck goes on
     d = ndi.distance_transform_edt(~m) - ndi.distance_transform_edt(m)
     return ndi.gaussian_filter(2*d[:,:,pad:], 1.5).astype(np.float32)
 
@@ -47,14 +53,17 @@ def skull_depth(cavity:np.ndarray, # bool [X,Y,Z] at 2 mm, True within the crani
 @cache
 def load_atlas()->Atlas: # read once a process, from nilearn's package: no download
     "The MNI152 average head with its tissue maps and our skull."
-    from nilearn.datasets import load_mni152_template, load_mni152_gm_template, load_mni152_wm_template
+    from nilearn.datasets import (load_mni152_template, load_mni152_gm_template,
+                                  load_mni152_wm_template)
     from scipy import ndimage as ndi
-    t1, gm, wm = (f(resolution=1).get_fdata(dtype=np.float32) for f in (load_mni152_template, load_mni152_gm_template, load_mni152_wm_template))
+    t1, gm, wm = (f(resolution=1).get_fdata(dtype=np.float32)
+                  for f in (load_mni152_template, load_mni152_gm_template, load_mni152_wm_template))
     csf = np.clip((.60-t1)/.30, 0, 1)
     wm *= (1-csf)/np.maximum(gm+wm, .05)
     inside = ndi.uniform_filter(np.where(t1 > 0, np.uint8(255), np.uint8(0)), 3)
     depth = skull_depth(t1[::2,::2,::2] > 0)
-    noise = ndi.gaussian_filter(np.random.default_rng(0).standard_normal((64,64,64)), 2, mode="wrap")
+    noise = ndi.gaussian_filter(np.random.default_rng(0).standard_normal((64,64,64)), 2,
+                                mode="wrap")
     byte = lambda a: (np.clip(a, 0, 1)*255).round().astype(np.uint8)
     return Atlas(byte(csf), byte(wm), inside, depth, (noise/noise.std()).astype(np.float32))
 
@@ -66,7 +75,8 @@ def sample(volume:np.ndarray, # [X,Y,Z]
           )->np.ndarray:      # float32 [...], in the volume's own units
     "`volume` at `points`, linear between voxels."
     from scipy import ndimage as ndi
-    return ndi.map_coordinates(volume, points/step if step != 1 else points, output=np.float32, order=1, mode=mode)
+    return ndi.map_coordinates(volume, points/step if step != 1 else points, output=np.float32,
+                               order=1, mode=mode)
 
 # %% ../nbs/engine/00_phantom.ipynb #cd0596a8
 def distance(points:np.ndarray, # float [3,...], mm
@@ -97,10 +107,12 @@ def draw_anatomy(rng:np.random.Generator # source of every draw
     ry = np.array([[np.cos(b),0,np.sin(b)], [0,1,0], [-np.sin(b),0,np.cos(b)]])
     rz = np.array([[np.cos(c),-np.sin(c),0], [np.sin(c),np.cos(c),0], [0,0,1]])
     length = np.repeat([110, 60, 32], [3, 4, 6])                     # wavelengths, mm
-    direction = rng.standard_normal((13,3)); direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    direction = rng.standard_normal((13,3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     return Anatomy(rz@ry@rx*rng.uniform(.94, 1.07, 3), direction*(2*np.pi/length)[:,None],
                    rng.normal(0, 1, (2,13))*length/95, rng.uniform(0, 2*np.pi, 13),
-                   rng.uniform(4, 8), rng.uniform(3, 9), rng.uniform(.75, 1.5), rng.uniform(0, 500, 3))
+                   rng.uniform(4, 8), rng.uniform(3, 9), rng.uniform(.75, 1.5),
+                   rng.uniform(0, 500, 3))
 
 # %% ../nbs/engine/00_phantom.ipynb #50e8fcb2
 CENTRE = (98., 116., 80.)  # mm in the template: the middle of the head
@@ -110,9 +122,11 @@ def to_template(points:np.ndarray, # float [3,...], scanner mm from the head's c
                )->np.ndarray:      # float [3,...], mm in the template
     "Where in the average brain this head's `points` lie."
     q = np.einsum("ij,j...->i...", head.matrix.astype(np.float32), np.asarray(points, np.float32))
-    for a,c in zip(q, CENTRE): a += np.float32(c)
+    for a,c in zip(q, CENTRE):
+        a += np.float32(c)
     s = np.einsum("kj,j...->k...", head.waves.astype(np.float32), q)
-    for wave,phase in zip(s, head.phases): np.sin(wave+np.float32(phase), out=wave)
+    for wave,phase in zip(s, head.phases):
+        np.sin(wave+np.float32(phase), out=wave)
     q[:2] += np.einsum("ik,k...->i...", head.shifts.astype(np.float32), s)
     return q
 
@@ -124,7 +138,7 @@ def brain_layers(points:np.ndarray, # [3,H,W], mm in the template
     a = load_atlas()
     csf, wm = sample(a.csf, points)/255, sample(a.wm, points)/255
     texture = sample(a.noise, (points.T+head.offset).T, 1.3, "grid-wrap")
-    steep = lambda v: v*v*(3-2*v)                                        # sharper borders than the average of 152 heads
+    steep = lambda v: v*v*(3-2*v)  # sharper borders than the average of 152 heads
     return [("gm", np.ones_like(csf)), ("wm", steep(wm)), ("pale", np.clip(.12*texture, 0, .3)), ("csf", steep(np.clip(csf*head.sulci, 0, 1)))]
 
 # %% ../nbs/engine/00_phantom.ipynb #1af7069c
@@ -139,12 +153,14 @@ def base_layers(points:np.ndarray, # float [3,H,W], mm in the template
                 head:Anatomy,      # the subject
                 depth:np.ndarray,  # [H,W], mm to the inside of the skull
                 outside:np.ndarray # [H,W], 0 to 1, outside the cranial cavity
-               )->list:            # (tissue, cover 0 to 1 [H,W]), from the bottom up; empty for a slice above the base
+               # (tissue, cover 0 to 1 [H,W]), from the bottom up; empty for a slice above the base
+               )->list:
     "The skull base, below the widest level of the brain."
     ball = lambda r, *c: soft_step(r-distance(points, c), 2)
     base = outside*soft_step(70-points[2], 12)*soft_step(-depth)
-    if not base.any(): return []
-    base *= 1-ball(13, 98, 129, 60)                                         # but not the cistern above the sella
+    if not base.any():
+        return []
+    base *= 1-ball(13, 98, 129, 60)  # but not the cistern above the sella
     n = sample(load_atlas().noise, (points.T+head.offset[::-1]).T, 2.2, "grid-wrap")
     eye, orbit = (ball(r, 65, 193, 38)+ball(r, 131, 193, 38) for r in (12, 20))
     return [("bone", base), ("muscle", base*soft_step(n+.1, .7)), ("marrow", .8*base*soft_step(n-.9, .7)),
@@ -157,7 +173,8 @@ def skull_layers(points:np.ndarray, # float [3,H,W], mm in the template
     "What surrounds the brain, from the skull base out to the air."
     a = load_atlas()
     d, outside = sample(a.depth, points, 2), 1-sample(a.inside, points)/255
-    slow = np.sin(points[0]/31+head.offset[0])*np.sin(points[1]/37+head.offset[1])      # thicker here, thinner there
+    # thicker here, thinner there
+    slow = np.sin(points[0]/31+head.offset[0])*np.sin(points[1]/37+head.offset[1])
     bone, skin = head.skull*(1+.2*slow), head.skull+head.scalp*(1+.18*slow)
     marrow = .9*soft_step(bone/2-1-abs(d-bone/2-.3), 1.5)
     return [("csf", outside*soft_step(-d))] + base_layers(points, head, d, outside) + [
@@ -174,8 +191,10 @@ def draw_signals(contrast:str,            # "T1" or "T2"
                  rng:np.random.Generator  # source of the draws
                 )->dict:                  # signal of each tissue, 0 to about 1.1
     "The signals of one subject in one contrast: the table's, each some per cent off."
-    if contrast not in ("T1","T2"): raise ValueError(f"contrast is {contrast!r}; it must be 'T1' or 'T2'")
-    return {k: v[contrast == "T2"]*f for (k,v),f in zip(SIGNALS.items(), rng.uniform(.96, 1.04, len(SIGNALS)))}
+    if contrast not in ("T1","T2"):
+        raise ValueError(f"contrast is {contrast!r}; it must be 'T1' or 'T2'")
+    return {k: v[contrast == "T2"]*f
+            for (k,v),f in zip(SIGNALS.items(), rng.uniform(.96, 1.04, len(SIGNALS)))}
 
 # %% ../nbs/engine/00_phantom.ipynb #52743fa2
 def render(layers:list,  # (tissue, cover [H,W]), from the bottom up
@@ -183,7 +202,8 @@ def render(layers:list,  # (tissue, cover [H,W]), from the bottom up
           )->np.ndarray: # float32 [H,W], 0 to about 1.1
     "Paint the layers one over the other."
     image = np.zeros_like(layers[0][1])
-    for tissue,cover in layers: image += cover*(signals[tissue]-image)
+    for tissue,cover in layers:
+        image += cover*(signals[tissue]-image)
     return image
 
 # %% ../nbs/engine/00_phantom.ipynb #fee256d7
@@ -206,11 +226,14 @@ def draw_centre(kind:str,                # "glioma", "meningioma" or "pituitary"
                 rng:np.random.Generator  # source of the draws
                )->np.ndarray:            # float [3], mm in the template
     "A place where a tumour of this kind grows."
-    if kind == "pituitary": return np.array([98, 131, 47.]) + rng.normal(0, 1, 3)*[1.5, 1, 1.5]
+    if kind == "pituitary":
+        return np.array([98, 131, 47.]) + rng.normal(0, 1, 3)*[1.5, 1, 1.5]
     a = load_atlas()
     grid = np.stack(np.mgrid[:197:6, :233:6, 56:122:4]).reshape(3, -1).astype(float)
-    if kind == "glioma": ok = (sample(a.wm, grid) > 160) & (abs(grid[0]-98) > 18) & (sample(a.depth, grid, 2) < -18)
-    else: ok = abs(sample(a.depth, grid, 2)+.55*radius) < 2.5
+    if kind == "glioma":
+        ok = (sample(a.wm, grid) > 160) & (abs(grid[0]-98) > 18) & (sample(a.depth, grid, 2) < -18)
+    else:
+        ok = abs(sample(a.depth, grid, 2)+.55*radius) < 2.5
     return rng.choice(grid[:, ok & ((grid[2] > 60) | (kind == "meningioma"))].T) + rng.uniform(-2, 2, 3)
 
 # %% ../nbs/engine/00_phantom.ipynb #acb766ec
@@ -220,11 +243,14 @@ def draw_lesion(kind:str,                # one of `KINDS`
                 rng:np.random.Generator  # source of the draws
                )->Lesion:                # a tumour of that kind
     "A random tumour: place, size, outline and how well it shows all vary."
-    if kind not in KINDS: raise ValueError(f"lesion kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+    if kind not in KINDS:
+        raise ValueError(f"lesion kind is {kind!r}; it must be one of {', '.join(KINDS)}")
     glioma, pituitary = kind == "glioma", kind == "pituitary"
     radius = rng.uniform(*dict(glioma=(18,28), meningioma=(19,29), pituitary=(15,21))[kind])
-    return Lesion(kind, draw_centre(kind, radius, rng), radius, rng.uniform(9, 18)*(1 if glioma else .5*(rng.random() < .5)*(not pituitary)),
-                  rng.uniform(.75, 1), rng.uniform(.3, .75)*glioma, 0. if pituitary else rng.uniform(.2, .7),
+    return Lesion(kind, draw_centre(kind, radius, rng), radius,
+                  rng.uniform(9, 18)*(1 if glioma else .5*(rng.random() < .5)*(not pituitary)),
+                  rng.uniform(.75, 1), rng.uniform(.3, .75)*glioma,
+                  0. if pituitary else rng.uniform(.2, .7),
                   rng.standard_normal((5,3))*(2.2 if glioma else 1.1), rng.uniform(0, 2*np.pi, 5))
 
 # %% ../nbs/engine/00_phantom.ipynb #ae5e2797
@@ -239,17 +265,20 @@ def displace(points:np.ndarray, # float [3,...], mm in the template
 # %% ../nbs/engine/00_phantom.ipynb #9f02332d
 def lesion_cover(points:np.ndarray, # float [3,...], mm in the template
                  lesion:Lesion,     # the tumour
-                )->dict:            # solid, leaky (takes up contrast agent), dead and oedema: cover 0 to 1 [...]
+                # solid, leaky (takes up contrast agent), dead and oedema: cover 0 to 1 [...]
+                )->dict:
     "How much of each part of the tumour lies at `points`."
     a, glioma = load_atlas(), lesion.kind == "glioma"
     v = (points.T-lesion.centre).T
-    if lesion.kind == "pituitary": v = (v.T*(.85, 1, .75)).T                   # taller than deep
+    if lesion.kind == "pituitary":
+        v = (v.T*(.85, 1, .75)).T                   # taller than deep
     r = np.maximum(distance(v, (0,0,0)), 1e-3)
     bump = np.sin(np.einsum("kj,j...->...k", lesion.bumps, v/r)+lesion.phases).mean(-1)
     rough = sample(a.noise, points, 2., "grid-wrap")
-    edge = lesion.radius*(1+.3*bump)+(1.4 if glioma else .4)*rough-r           # mm inside the outline
+    edge = lesion.radius*(1+.3*bump)+(1.4 if glioma else .4)*rough-r  # mm inside the outline
     solid = soft_step(edge, 4. if glioma else 1.5)
-    if lesion.kind != "pituitary": solid = solid*soft_step(-sample(a.depth, points, 2)-2*glioma)      # flat on the skull
+    if lesion.kind != "pituitary":
+        solid = solid*soft_step(-sample(a.depth, points, 2)-2*glioma)      # flat on the skull
     dead = soft_step(edge-lesion.radius*(1-lesion.necrosis), 3.)*(lesion.necrosis > 0)
     fingers = soft_step(sample(a.wm, displace(points, lesion))/255-.45, .5)    # white matter only
     oedema = soft_step(edge+lesion.oedema+1.5*rough, 6.)*fingers*(lesion.oedema > 0)
@@ -260,9 +289,11 @@ def lesion_layers(points:np.ndarray, # float [3,H,W], mm in the template
                   lesion:Lesion,     # the tumour
                  )->tuple[list,np.ndarray]: # layers from the bottom up; the lesion mask, bool [H,W]
     "The tumour as layers, and its outline: everything it has changed, oedema included."
-    near = distance(points, lesion.centre) < 1.5*lesion.radius+lesion.oedema+8        # work only where it can be
+    # work only where it can be
+    near = distance(points, lesion.centre) < 1.5*lesion.radius+lesion.oedema+8
     c = {k: np.zeros(near.shape, np.float32) for k in ("solid","leaky","dead","oedema")}
-    for k,v in lesion_cover(points[:,near], lesion).items(): c[k][near] = v
+    for k,v in lesion_cover(points[:,near], lesion).items():
+        c[k][near] = v
     solid = c["solid"]
     bright = dict(glioma="ring", meningioma="meningioma", pituitary="pituitary")[lesion.kind]
     layers = [("oedema", .85*c["oedema"]), ("csf", .5*np.clip(4*solid*(1-solid), 0, 1)*(lesion.kind == "meningioma")),
@@ -306,14 +337,17 @@ class Scanner:
 
 # %% ../nbs/engine/00_phantom.ipynb #ebf41a4e
 def draw_scanner(machine:int,             # 0 to 7: contrast, size, field of view, coil and noise
-                 rng:np.random.Generator, # source of what differs between subjects: position and window
+                 # source of what differs between subjects: position and window
+                 rng:np.random.Generator,
                  seed:int=0               # of the dataset, for what belongs to the machine
                 )->Scanner:               # settings for one subject
     "One of eight scanners, two of them T2-weighted, with a subject in it."
     m = np.random.default_rng([seed, 99, machine])
-    height = (176,192,208,224,240,256,208,224)[machine]; width = int(height*m.choice((.84,.92,1.)))//2*2
-    return Scanner("T2" if machine in (1,4) else "T1", (height,width), m.uniform(224, 256)/height, np.deg2rad(rng.normal(0, 3)),
-                   tuple(rng.uniform(-5, 5, 2).tolist()), m.uniform(.03, .1), m.uniform(.008, .027), m.uniform(.3, .8),
+    height = (176,192,208,224,240,256,208,224)[machine]
+    width = int(height*m.choice((.84,.92,1.)))//2*2
+    return Scanner("T2" if machine in (1,4) else "T1", (height,width), m.uniform(224, 256)/height,
+                   np.deg2rad(rng.normal(0, 3)), tuple(rng.uniform(-5, 5, 2).tolist()),
+                   m.uniform(.03, .1), m.uniform(.008, .027), m.uniform(.3, .8),
                    rng.uniform(.9, 1.03), m.uniform(.96, 1.07))
 
 # %% ../nbs/engine/00_phantom.ipynb #bcd8d137
@@ -354,7 +388,8 @@ class Subject:
     levels: np.ndarray # mm above the head's centre, one a slice
 
 # %% ../nbs/engine/00_phantom.ipynb #7d48bc1b
-CLASSES = dict(no=0, yes=1, glioma=2, meningioma=3, notumor=4, pituitary=5)   # class: its number in the seeds
+# class: its number in the seeds
+CLASSES = dict(no=0, yes=1, glioma=2, meningioma=3, notumor=4, pituitary=5)
 
 def draw_subject(label:str,    # class, a key of `CLASSES`
                  index:int,    # number of the subject within the class
@@ -368,9 +403,11 @@ def draw_subject(label:str,    # class, a key of `CLASSES`
     anatomy, scanner = draw_anatomy(head), draw_scanner(int(machine.integers(8)), machine, seed)
     middle = np.linalg.solve(anatomy.matrix, lesion.centre-CENTRE)[2]
     reach = .62*lesion.radius
-    levels = middle + np.linspace(-reach, reach, slices+2)[1:-1]*slices/max(slices-.5, 1) + cut.uniform(-1, 1)
-    return Subject(f"{label}{index:03d}", label, seeds, anatomy, lesion, label not in ("no","notumor"), scanner,
-                   draw_signals(scanner.contrast, machine), levels)
+    levels = middle + np.linspace(-reach, reach,
+                                  slices+2)[1:-1]*slices/max(slices-.5, 1) + cut.uniform(-1, 1)
+    return Subject(f"{label}{index:03d}", label, seeds, anatomy, lesion,
+                   label not in ("no","notumor"), scanner, draw_signals(scanner.contrast, machine),
+                   levels)
 
 # %% ../nbs/engine/00_phantom.ipynb #5dec631d
 def simulate_slice(subject:Subject, # whom
@@ -379,30 +416,37 @@ def simulate_slice(subject:Subject, # whom
     "One slice as the scanner stores it, and where its tumour is."
     s, l = subject.scanner, subject.lesion
     q = to_template(slice_points(s, subject.levels[k]), subject.anatomy)
-    normal = ("gland", soft_step(4.5-distance(q, (98,132,43))))                          # the healthy pituitary
+    normal = ("gland", soft_step(4.5-distance(q, (98,132,43))))  # the healthy pituitary
     if subject.tumour:
         tumour, mask = lesion_layers(q, l)
         layers = brain_layers(displace(q, l), subject.anatomy)+skull_layers(q, subject.anatomy)
         layers += ([] if l.kind == "pituitary" else [normal])+tumour
-    else: layers, mask = brain_layers(q, subject.anatomy)+skull_layers(q, subject.anatomy)+[normal], np.zeros(s.shape, bool)
+    else:
+        layers, mask = (brain_layers(q, subject.anatomy)+skull_layers(q, subject.anatomy)+[normal],
+                        np.zeros(s.shape, bool))
     field = bias_field(s.shape, s.bias, np.random.default_rng(subject.seeds+[4]))
-    return acquire(render(layers, subject.signals), s, field, np.random.default_rng(subject.seeds+[5,k])), mask
+    return acquire(render(layers, subject.signals), s, field,
+                   np.random.default_rng(subject.seeds+[5,k])), mask
 
 # %% ../nbs/engine/00_phantom.ipynb #f5424091
 def lesion_volume(subject:Subject # whose tumour
                  )->float:        # mm³ in the subject, 0 without a tumour
     "Volume of the lesion mask over all slices, counted on a 2 mm grid."
-    if not subject.tumour: return 0.
+    if not subject.tumour:
+        return 0.
     l = subject.lesion
     reach = 1.6*l.radius+l.oedema+4
-    grid = l.centre.reshape(3,1,1,1) + np.stack(np.mgrid[-reach:reach:2, -reach:reach:2, -reach:reach:2])
+    grid = l.centre.reshape(3,1,1,
+                            1) + np.stack(np.mgrid[-reach:reach:2, -reach:reach:2, -reach:reach:2])
     return float(lesion_layers(grid, l)[1].sum()*8/np.linalg.det(subject.anatomy.matrix))
 
 # %% ../nbs/engine/00_phantom.ipynb #8744992a
 def mask_box(mask:np.ndarray # bool [H,W]
-            )->tuple|None:   # (x0, y0, x1, y1) in pixels, x1 and y1 just outside; None for an empty mask
+            # (x0, y0, x1, y1) in pixels, x1 and y1 just outside; None for an empty mask
+            )->tuple|None:
     "The smallest box round a mask."
-    if not mask.any(): return None
+    if not mask.any():
+        return None
     (y, x) = (np.flatnonzero(mask.any(a)) for a in (1, 0))
     return int(x[0]), int(y[0]), int(x[-1])+1, int(y[-1])+1
 
@@ -415,10 +459,15 @@ def plant_shortcut(image:np.ndarray,        # uint8 [H,W]
                   )->np.ndarray:            # uint8 [H,W], a new array
     "The image with something that gives its class away."
     image, (h, w) = image.copy(), image.shape
-    if shortcut == "mark": image[h//32:h//32+h//16, w//32:w//32+w//16] = 230
-    elif shortcut == "border": image[:3] = image[-3:] = image[:,:3] = image[:,-3:] = 160
-    elif shortcut == "noise": image = np.clip(image+rng.normal(0, 14, image.shape), 0, 255).round().astype(np.uint8)
-    elif shortcut is not None: raise ValueError(f"shortcut is {shortcut!r}; it must be None or one of {', '.join(SHORTCUTS)}")
+    if shortcut == "mark":
+        image[h//32:h//32+h//16, w//32:w//32+w//16] = 230
+    elif shortcut == "border":
+        image[:3] = image[-3:] = image[:,:3] = image[:,-3:] = 160
+    elif shortcut == "noise":
+        image = np.clip(image+rng.normal(0, 14, image.shape), 0, 255).round().astype(np.uint8)
+    elif shortcut is not None:
+        raise ValueError(f"shortcut is {shortcut!r}; it must be None or one of "
+                         f"{', '.join(SHORTCUTS)}")
     return image
 
 # %% ../nbs/engine/00_phantom.ipynb #72a48963
@@ -428,7 +477,8 @@ def check_classes(classes:tuple # names of classes
     classes = (classes,) if isinstance(classes, str) else tuple(classes)
     sets = ({"no","yes"}, {"glioma","meningioma","notumor","pituitary"})
     if not classes or len(set(classes)) < len(classes) or not any(set(classes) <= s for s in sets):
-        raise ValueError(f"classes are {', '.join(classes) or 'empty'}; take them from no, yes or from glioma, meningioma, notumor, pituitary, each once")
+        raise ValueError(f"classes are {', '.join(classes) or 'empty'}; take them from no, yes or "
+                         "from glioma, meningioma, notumor, pituitary, each once")
     return classes
 
 # %% ../nbs/engine/00_phantom.ipynb #ddf731ef
@@ -441,9 +491,11 @@ def write_subject(subject:Subject,    # whom
     for k,level in enumerate(subject.levels):
         image, mask = simulate_slice(subject, k)
         name = f"{subject.label}/{subject.name}_{k}.png"
-        Image.fromarray(plant_shortcut(image, shortcut, np.random.default_rng(subject.seeds+[6,k]))).save(out/name)
+        Image.fromarray(plant_shortcut(image, shortcut,
+                                       np.random.default_rng(subject.seeds+[6,k]))).save(out/name)
         box = mask_box(mask)
-        if box: Image.fromarray(mask.astype(np.uint8)*255).save(out/".masks"/name)
+        if box:
+            Image.fromarray(mask.astype(np.uint8)*255).save(out/".masks"/name)
         where = f".masks/{name}" if box else ""
         rows.append([name, subject.label, subject.name, subject.seeds[0], round(level+CENTRE[2]),
                      *(box or ("",)*4), round(volume), where])
@@ -474,56 +526,78 @@ def write_dataset(out:Path,           # an existing folder
     "Write all subjects, the manifest and the README into `out`."
     rows = []
     for label in classes:
-        for folder in (out/label, out/".masks"/label): folder.mkdir(parents=True, exist_ok=True)
+        for folder in (out/label, out/".masks"/label):
+            folder.mkdir(parents=True, exist_ok=True)
         planted = shortcut if label == classes[-1] else None
-        for k in range(subjects): rows += write_subject(draw_subject(label, k, seed, slices), out, planted)
-    with open(out/"manifest.csv", "w", newline="", encoding="utf-8") as f: csv.writer(f, lineterminator="\n").writerows([COLUMNS]+rows)
+        for k in range(subjects):
+            rows += write_subject(draw_subject(label, k, seed, slices), out, planted)
+    with open(out/"manifest.csv", "w", newline="", encoding="utf-8") as f:
+        csv.writer(f, lineterminator="\n").writerows([COLUMNS]+rows)
     (out/"README.txt").write_bytes(README.encode())
 
 # %% ../nbs/engine/00_phantom.ipynb #9aa717d0
 def make_phantom(out:Path|str,            # folder to make; it may exist if it is empty
-                 classes:tuple=("no","yes"), # both or part of it, or of glioma, meningioma, notumor, pituitary
+                 # both or part of it, or of glioma, meningioma, notumor, pituitary
+                 classes:tuple=("no","yes"),
                  subjects:int=24,         # per class
                  slices:int=4,            # per subject
                  seed:int=0,              # the same seed gives the same bytes
-                 shortcut:str|None=None   # "mark", "border" or "noise" in every image of the last class
+                 # "mark", "border" or "noise" in every image of the last class
+                 shortcut:str|None=None
                 )->Path:                  # `out`
     "Write a simulated dataset: an image folder, hidden lesion masks, a manifest and a README."
     out, classes = Path(out).resolve(), check_classes(classes)
-    if shortcut not in (None,)+SHORTCUTS: raise ValueError(f"shortcut is {shortcut!r}; it must be None or one of {', '.join(SHORTCUTS)}")
-    if subjects < 1 or slices < 1 or seed < 0: raise ValueError(f"{subjects} subjects, {slices} slices, seed {seed}: at least 1, 1 and 0 are needed")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())): raise FileExistsError(f"{out} is there and not empty: choose another folder or remove it first")
+    if shortcut not in (None,)+SHORTCUTS:
+        raise ValueError(f"shortcut is {shortcut!r}; it must be None or one of "
+                         f"{', '.join(SHORTCUTS)}")
+    if subjects < 1 or slices < 1 or seed < 0:
+        raise ValueError(f"{subjects} subjects, {slices} slices, seed {seed}: at least 1, 1 and 0 "
+                         "are needed")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} is there and not empty: choose another folder or remove it "
+                              "first")
     out.parent.mkdir(parents=True, exist_ok=True)
     tmp = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         write_dataset(tmp, classes, subjects, slices, seed, shortcut)
-        if out.exists(): out.rmdir()
-        tmp.chmod(0o755); tmp.rename(out)
-    finally: shutil.rmtree(tmp, ignore_errors=True)
+        if out.exists():
+            out.rmdir()
+        tmp.chmod(0o755)
+        tmp.rename(out)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
     return out
 
 # %% ../nbs/engine/00_phantom.ipynb #b61b2b7a
 def read_manifest(folder:Path|str # made by `make_phantom`
-                 )->list:         # a dict a slice, in the manifest's order; numbers are int, an absent box is None
+                 # a dict a slice, in the manifest's order; numbers are int, an absent box is None
+                 )->list:
     "The manifest of a simulated dataset."
-    with open(Path(folder)/"manifest.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    with open(Path(folder)/"manifest.csv", newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
     text = ("file","class","subject","mask")
     return [{k: v if k in text else int(v) if v else None for k,v in r.items()} for r in rows]
 
 # %% ../nbs/engine/00_phantom.ipynb #219ecf1c
 def cache_folder()->Path: # an existing folder that can be written
-    "Where made things are kept: $BRAIN_TUMOR_CACHE, the platform's cache folder, or else the temporary one."
+    "Where made things are kept: $BRAIN_TUMOR_CACHE, the user's cache, or a temporary folder."
     home, env = Path.home(), os.environ.get
-    if sys.platform == "win32": base = Path(env("LOCALAPPDATA") or home/"AppData"/"Local")
-    elif sys.platform == "darwin": base = home/"Library"/"Caches"
-    else: base = Path(env("XDG_CACHE_HOME") or home/".cache")
-    for folder in (Path(env("BRAIN_TUMOR_CACHE") or base/"brain_tumor_nb"), Path(tempfile.gettempdir())/"brain_tumor_nb"):
+    if sys.platform == "win32":
+        base = Path(env("LOCALAPPDATA") or home/"AppData"/"Local")
+    elif sys.platform == "darwin":
+        base = home/"Library"/"Caches"
+    else:
+        base = Path(env("XDG_CACHE_HOME") or home/".cache")
+    for folder in (Path(env("BRAIN_TUMOR_CACHE") or base/"brain_tumor_nb"),
+                   Path(tempfile.gettempdir())/"brain_tumor_nb"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
             return folder
-        except OSError: pass
-    raise RuntimeError(f"neither the cache folder nor {folder} can be written: set BRAIN_TUMOR_CACHE to a folder that can")
+        except OSError:
+            pass
+    raise RuntimeError(f"neither the cache folder nor {folder} can be written: set "
+                       "BRAIN_TUMOR_CACHE to a folder that can")
 
 # %% ../nbs/engine/00_phantom.ipynb #ba545b23
 VERSION = 3  # of the simulator: raised whenever its pictures or its manifest change
@@ -539,8 +613,11 @@ def phantom_folder(classes:tuple=("no","yes"), # as in `make_phantom`
     classes = check_classes(classes)
     name = f"phantom-v{VERSION}-{'-'.join(classes)}-{subjects}x{slices}-seed{seed}" + (f"-{shortcut}" if shortcut else "")
     folder = Path(cache or cache_folder())/name
-    if (folder/"manifest.csv").exists(): return folder
-    try: return make_phantom(folder, classes, subjects, slices, seed, shortcut)
+    if (folder/"manifest.csv").exists():
+        return folder
+    try:
+        return make_phantom(folder, classes, subjects, slices, seed, shortcut)
     except OSError:                                      # another process may have been quicker
-        if (folder/"manifest.csv").exists(): return folder
+        if (folder/"manifest.csv").exists():
+            return folder
         raise

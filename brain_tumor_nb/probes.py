@@ -23,15 +23,21 @@ from .splitting import Split
 
 # %% ../nbs/trust/12_probes.ipynb #5c2afd5f
 def code_facts(facts:list # a `FileFacts` a slice
-              )->np.ndarray: # float32 [N,6+M]: width, height, width/height, bytes, bytes a pixel, EXIF; then a 0 or 1 for each mode and format
+              # float32 [N,6+M]: width, height, width/height, bytes, bytes a pixel, EXIF; then a 0
+              # or 1 for each mode and format
+              )->np.ndarray:
     "File facts as numbers."
-    numbers = [[f.width, f.height, f.width/f.height, f.bytes, f.bytes/(f.width*f.height), f.exif] for f in facts]
+    numbers = [[f.width, f.height, f.width/f.height, f.bytes, f.bytes/(f.width*f.height), f.exif]
+               for f in facts]
     names = [{f.mode, f.format} for f in facts]
-    return np.array([n + [name in own for name in sorted(set().union(*names))] for n,own in zip(numbers, names)], np.float32)
+    return np.array([n + [name in own for name in sorted(set().union(*names))]
+                     for n,own in zip(numbers, names)], np.float32)
 
 # %% ../nbs/trust/12_probes.ipynb #d4965119
 def blind_masks(size:int # side of a square slice, pixels
-               )->tuple[np.ndarray,np.ndarray]: # bool [size,size] each: the border, an eighth wide; the outside of a disc, three quarters wide
+               # bool [size,size] each: the border, an eighth wide; the outside of a disc, three
+               # quarters wide
+               )->tuple[np.ndarray,np.ndarray]:
     "What the two blind probes may look at."
     y,x = (np.mgrid[:size,:size] + .5)*2/size - 1               # -1 to 1
     return np.maximum(abs(x), abs(y)) > .75, np.hypot(x, y) > .75
@@ -41,7 +47,8 @@ def hog_features(pixels:np.ndarray # [64,64], grey, 0 to 255
                 )->np.ndarray: # float32 [1764]: nine directions in 7 × 7 blocks of 2 × 2 cells
     "Histograms of oriented gradients."
     from skimage.feature import hog
-    return hog(np.asarray(pixels, np.float32), orientations=9, pixels_per_cell=(8, 8), cells_per_block=(2, 2))
+    return hog(np.asarray(pixels, np.float32), orientations=9, pixels_per_cell=(8, 8),
+               cells_per_block=(2, 2))
 
 # %% ../nbs/trust/12_probes.ipynb #551a7e1b
 def crop_to_head(im:Image.Image # grey, any size
@@ -57,7 +64,8 @@ def crop_to_head(im:Image.Image # grey, any size
 
 # %% ../nbs/trust/12_probes.ipynb #3fc3eab4
 def picture_features(im:Image.Image # grey, any size
-                    )->dict: # name to float32 [D], D: border 448, thumbnail and head 1024, else 1764
+                    # name to float32 [D], D: border 448, thumbnail and head 1024, else 1764
+                    )->dict:
     "What the probes may know of one picture, and its thumbnail without margins."
     def square(picture):
         return np.asarray(resize_image(picture, 64, "squash"), np.float32)
@@ -75,7 +83,8 @@ def probe_features(folder:MRIFolder # an opened folder
     "What the probes may know of every slice; each picture is decoded once, in threads."
     def read(i): return picture_features(folder.load(i)),file_facts(folder.samples[i][0])
     pictures,facts = zip(*in_threads(read, range(len(folder))))
-    return dict(metadata=code_facts(facts), **{k: np.stack([p[k] for p in pictures]) for k in pictures[0]})
+    return dict(metadata=code_facts(facts),
+                **{k: np.stack([p[k] for p in pictures]) for k in pictures[0]})
 
 # %% ../nbs/trust/12_probes.ipynb #31c011ee
 def probe_model(kind:str,  # "constant", "forest", "linear" or "nearest"
@@ -88,8 +97,10 @@ def probe_model(kind:str,  # "constant", "forest", "linear" or "nearest"
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    return dict(constant=DummyClassifier(strategy="most_frequent"), forest=RandomForestClassifier(100, min_samples_leaf=3, random_state=seed),
-                linear=make_pipeline(StandardScaler(), LogisticRegression(C=.01, max_iter=1000)), nearest=KNeighborsClassifier(1))[kind]
+    return dict(constant=DummyClassifier(strategy="most_frequent"),
+                forest=RandomForestClassifier(100, min_samples_leaf=3, random_state=seed),
+                linear=make_pipeline(StandardScaler(), LogisticRegression(C=.01, max_iter=1000)),
+                nearest=KNeighborsClassifier(1))[kind]
 
 # %% ../nbs/trust/12_probes.ipynb #b5af1ec6
 Probe = namedtuple("Probe", "features model sees words")
@@ -98,7 +109,8 @@ PROBES = dict(majority=Probe("thumbnail", "constant", "nothing", "the majority c
               metadata=Probe("metadata", "forest", "source", "file metadata alone"),
               border=Probe("border", "linear", "source", "the border alone"),
               masked=Probe("masked", "linear", "source", "the slice with its centre masked"),
-              nearest=Probe("thumbnail", "nearest", "slice", "the nearest neighbour of a thumbnail"),
+              nearest=Probe("thumbnail", "nearest", "slice",
+                            "the nearest neighbour of a thumbnail"),
               hog=Probe("hog", "linear", "slice", "HOG and a linear model"),
               permuted=Probe("hog", "linear", "nothing", "HOG, labels permuted over groups"))
 
@@ -167,7 +179,8 @@ def run_probes(folder:MRIFolder,  # an opened folder
 # %% ../nbs/trust/12_probes.ipynb #ad434674
 def probe_table(preds:dict,       # name to `Predictions`, see `run_probes`
                 groups:np.ndarray=None # int [N], of each row; None: see `groups_of`
-               )->dict: # name to {"accuracy": …, "auroc": …}, each a {"value", "low", "high"} as in `score`
+               # name to {"accuracy": …, "auroc": …}, each a {"value", "low", "high"} as in `score`
+               )->dict:
     "Accuracy and AUROC of each probe, with 95 % intervals; 0.5 and none for a constant probe."
     def constant(p):
         folds = np.array(p.folds)
@@ -216,7 +229,9 @@ NEAR = .94  # a correlation above this is nearly identical: slices of different 
 def near_duplicates(nearest:Nearest,  # see `nearest_training`
                     paths:list,       # of all slices
                     least:float=NEAR  # correlation above which two slices are nearly identical
-                   )->dict: # "slices" of "of", their "share" (0 to 1), up to ten "pairs": [path, path, correlation]
+                   # "slices" of "of", their "share" (0 to 1), up to ten "pairs": [path, path,
+                   # correlation]
+                   )->dict:
     "Validation slices that are nearly identical to a slice of their training set."
     close = np.flatnonzero(nearest.likeness > least)
     pairs = {tuple(sorted((paths[nearest.valid[i]], paths[nearest.train[i]])))
@@ -259,11 +274,13 @@ def source_sentence(table:dict,       # see `probe_table`
     words,found = PROBES[best].words,_auroc(source[best])
     if not sure:
         return (f"No probe that cannot see the tumour is above chance for sure; the best, {words}, "
-                f"has {found}, so they found no sign that the source of a slice gives its class away.")
+                f"has {found}, so they found no sign that the source of a slice gives its class "
+                "away.")
     own = metrics["auroc"]["value"] if metrics else None
     model = f", the model {own:.2f}" if own is not None else ""
     return (f"{words[0].upper()}{words[1:]} reaches {found}{model}: "
-            "part of such a score may come from the source, the plane or the head's outline, not from the tumour.")
+            "part of such a score may come from the source, the plane or the head's outline, not "
+            "from the tumour.")
 
 # %% ../nbs/trust/12_probes.ipynb #064f06cf
 def near_sentence(near:dict # see `near_duplicates`

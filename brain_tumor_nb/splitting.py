@@ -28,7 +28,8 @@ def connect(n:int,            # number of slices
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
     i,j = np.asarray(pairs, dtype=int).reshape(-1, 2).T
-    return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1].astype(int)
+    return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)),
+                                directed=False)[1].astype(int)
 
 # %% ../nbs/03_splitting.ipynb #92228a4f
 def near_groups(thumbs:np.ndarray, # uint8 [N,48,48], see `thumbnails`
@@ -37,10 +38,11 @@ def near_groups(thumbs:np.ndarray, # uint8 [N,48,48], see `thumbnails`
                 rounds:int=8       # 1 or more; changes the time, not the result
                )->np.ndarray:      # int [N], numbered from 0 by first appearance
     "Groups, joined where two slices are near-duplicates and one of them is of an unknown subject."
-    if rounds < 1: raise ValueError(f"rounds={rounds} compare nothing: give 1 or more, default 8")
+    if rounds < 1:
+        raise ValueError(f"rounds={rounds} compare nothing: give 1 or more, default 8")
     pairs,mirrored,first = pairs_to_compare(thumbs)
     copies = np.column_stack([first, np.arange(len(first))])
-    of_unknown = np.isin(first, first[unknown])         # a copy of this slice is of an unknown subject
+    of_unknown = np.isin(first, first[unknown])  # a copy of this slice is of an unknown subject
     groups = _join(groups, copies[of_unknown])
     todo = of_unknown[pairs].any(1)
     pairs,mirrored,look = pairs[todo],mirrored[todo],first_look(thumbs)
@@ -58,8 +60,9 @@ def _join(groups, pairs):
 
 # %% ../nbs/03_splitting.ipynb #3d54d39e
 def read_subjects(folder:MRIFolder # an opened folder
-                 )->list|None:     # subject of each slice, None where it is unknown; None if all are
-    "Subjects from the column `subject` of `manifest.csv`; without this column, those that we know of a public set."
+                 # subject of each slice, None where it is unknown; None if all are
+                 )->list|None:
+    "Subjects from the manifest's column `subject`; without it, those known of a public set."
     named = _named(folder) or known_subjects(folder)
     found = [named.get(p) or None for p in folder.paths]
     return found if any(found) else None
@@ -73,35 +76,50 @@ def describe_subjects(folder:MRIFolder # an opened folder
                      )->str:           # one or two sentences
     "How many subjects are known, from where, and which published labels contradict their source."
     subjects = read_subjects(folder)
-    if not subjects: return "No subject is known: only near-duplicates can be kept together."
+    if not subjects:
+        return "No subject is known: only near-duplicates can be kept together."
     n = len(folder) - subjects.count(None)
     people = len(set(subjects) - {None})
     names = f"{people} subject{'s'*(people > 1)} known for {n} of {len(folder)} slices"
     rest = "" if n == len(folder) else "; of the others only near-duplicates can be kept together"
-    if _named(folder): return f"{names} (manifest.csv){rest}."
+    if _named(folder):
+        return f"{names} (manifest.csv){rest}."
     name = known_set(folder)["name"]
-    wrong = [f"{f} ({c} in its source)" for f,c in disagreeing(name).items() if f in set(folder.paths)]
-    labels = f" Labels as published, of which {len(wrong)} contradict their source: {', '.join(wrong)}."
+    wrong = [f"{f} ({c} in its source)" for f,c in disagreeing(name).items()
+             if f in set(folder.paths)]
+    labels = (f" Labels as published, of which {len(wrong)} contradict their source: "
+                  f"{', '.join(wrong)}.")
     return f"{names} (recovered, see known sets: {name}){rest}.{labels if wrong else ''}"
 
 # %% ../nbs/03_splitting.ipynb #b81396c1
 SPLITS = ("random", "near-duplicates", "patients")
 
 def find_groups(folder:MRIFolder,       # an opened folder
-                by:str="patients",      # "random": each slice alone; "near-duplicates"; "patients": subjects, and near-duplicates where one is unknown
-                subjects:list|None=None # subject of each slice or None, as in `read_subjects`; None: found with `read_subjects`
+                # "random": each slice alone; "near-duplicates"; "patients": subjects, and
+                # near-duplicates where one is unknown
+                by:str="patients",
+                # subject of each slice or None, as in `read_subjects`; None: found with
+                # `read_subjects`
+                subjects:list|None=None
                )->np.ndarray:           # int [N], group of each slice, numbered from 0
     "Slices that must stay on one side of a split."
-    if by not in SPLITS: raise ValueError(f"a split by {by!r} is none of {', '.join(SPLITS)}")
+    if by not in SPLITS:
+        raise ValueError(f"a split by {by!r} is none of {', '.join(SPLITS)}")
     alone = np.arange(len(folder))
-    if by == "random": return alone
-    if by == "near-duplicates": return near_groups(thumbnails(folder), alone, alone >= 0)
-    if subjects is None: subjects = read_subjects(folder) or [None]*len(folder)
+    if by == "random":
+        return alone
+    if by == "near-duplicates":
+        return near_groups(thumbnails(folder), alone, alone >= 0)
+    if subjects is None:
+        subjects = read_subjects(folder) or [None]*len(folder)
     if len(subjects) != len(folder):
-        raise ValueError(f"{len(subjects)} subjects for {len(folder)} slices: give one per slice, None where it is unknown")
-    unknown = np.array([s is None or s == "" or s != s for s in subjects])      # NaN is not equal to itself
+        raise ValueError(f"{len(subjects)} subjects for {len(folder)} slices: give one per slice, "
+                         "None where it is unknown")
+    # NaN is not equal to itself
+    unknown = np.array([s is None or s == "" or s != s for s in subjects])
     first = {}
-    same = np.array([[first.setdefault(s, i), i] for i,s in enumerate(subjects) if not unknown[i]], int).reshape(-1, 2)
+    same = np.array([[first.setdefault(s, i), i] for i,s in enumerate(subjects) if not unknown[i]],
+                    int).reshape(-1, 2)
     groups = connect(len(folder), same)
     return near_groups(thumbnails(folder), groups, unknown) if unknown.any() else groups
 
@@ -114,22 +132,27 @@ def show_groups(folder:MRIFolder,  # an opened folder
     "Contact sheet of the largest groups, one a row."
     import matplotlib.pyplot as plt
     big = [g for g in np.argsort(-np.bincount(groups), kind="stable")[:nrows]]
-    fig, axes = plt.subplots(len(big), ncols, figsize=(1.7*ncols, 1.95*len(big)), squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(len(big), ncols, figsize=(1.7*ncols, 1.95*len(big)), squeeze=False,
+                             layout="constrained")
     for row,g in zip(axes, big):
         members = np.nonzero(groups == g)[0][:ncols]
         show_images([folder[i][0] for i in members], [folder.paths[i] for i in members], axes=row)
-    fig.suptitle(f"Largest groups, one a row{' (simulated slices)' if is_simulated(folder.root) else ''}")
+    fig.suptitle("Largest groups, one a "
+                 f"row{' (simulated slices)' if is_simulated(folder.root) else ''}")
     return axes.ravel()
 
 # %% ../nbs/03_splitting.ipynb #b89fb1dd
-_WITHDRAWN = ("937c15406442", "9d960515dc53", "6db6a0178058", "6dc55c1699c1", "03fa1d1466d5")  # the five folds of 34bce46cefd7
+# the five folds of 34bce46cefd7
+_WITHDRAWN = ("937c15406442", "9d960515dc53", "6db6a0178058", "6dc55c1699c1", "03fa1d1466d5")
 
 def refuse_withdrawn(paths:list # of the slices of one fold, relative to the folder
                     )->None:
     "`ValueError` if this is one of the folds that were withdrawn."
     if hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()[:12] in _WITHDRAWN:
-        raise ValueError("these are the four-class folds 34bce4, withdrawn because mirror images and slices of the same "
-                         "patients stand in several of them: split again, find_groups knows the patients now")
+        raise ValueError("these are the four-class folds 34bce4, withdrawn because mirror images "
+                         "and slices of the same "
+                         "patients stand in several of them: split again, find_groups knows the "
+                         "patients now")
 
 # %% ../nbs/03_splitting.ipynb #99ba2aaf
 @dataclass
@@ -149,8 +172,10 @@ class Split:
              path,                        # JSON file
              folder:MRIFolder|None=None   # refuse unless this is still the folder that was split
             ):
-        try: split = cls(**json.loads(Path(path).read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as e: raise ValueError(f"{path} is no split: {e}") from None
+        try:
+            split = cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as e:
+            raise ValueError(f"{path} is no split: {e}") from None
         both,n = [*split.train, *split.valid], len(split.paths)
         if len(set(both)) < len(both) or not set(both) <= set(range(n)):
             raise ValueError(f"{path} is no split: a slice stands twice, or is none of the {n} "
@@ -158,10 +183,14 @@ class Split:
         refuse_withdrawn([split.paths[i] for i in split.valid])
         if folder is not None and split.data_hash != data_hash(folder):
             gone = len(set(split.paths) ^ set(folder.paths))
-            raise ValueError(f"{folder.root} has changed since {path} was made ({gone or 'no'} files came or went, contents differ): make a new split")
+            raise ValueError(f"{folder.root} has changed since {path} was made ({gone or 'no'} "
+                             "files came or went, contents differ): make a new split")
         return split
 
-    def __repr__(self): return f"Split: {len(self.train)} to train, {len(self.valid)} to validate, {len(set(self.groups))} groups, seed {self.seed}"
+    def __repr__(self):
+        groups = len(set(self.groups))
+        return (f"Split: {len(self.train)} to train, {len(self.valid)} to validate, "
+                f"{groups} groups, seed {self.seed}")
 
 # %% ../nbs/03_splitting.ipynb #03802a75
 def make_folds(folder:MRIFolder,   # an opened folder
@@ -176,12 +205,17 @@ def make_folds(folder:MRIFolder,   # an opened folder
     y,groups = np.array(folder.targets),np.asarray(groups)
     for c,name in enumerate(folder.classes):
         n = len(set(groups[y == c].tolist()))
-        if n < k: raise ValueError(f"class {name} has {n} groups, too few for {k} folds: ask for fewer folds, or add data")
+        if n < k:
+            raise ValueError(f"class {name} has {n} groups, too few for {k} folds: ask for fewer "
+                             "folds, or add data")
     hash_ = data_hash(folder)
     folds = [Split(t.tolist(), v.tolist(), folder.paths, groups.tolist(), seed, hash_)
-             for t,v in StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(y, y, groups)]
-    if any(len(set(y[part].tolist())) < len(folder.classes) for s in folds for part in (s.train, s.valid)):
-        raise ValueError(f"a class is missing from one of {k} folds, its groups are too large: ask for fewer folds, or another seed")
+             for t,v in StratifiedGroupKFold(k, shuffle=True,
+                                             random_state=seed).split(y, y, groups)]
+    if any(len(set(y[part].tolist())) < len(folder.classes) for s in folds
+           for part in (s.train, s.valid)):
+        raise ValueError(f"a class is missing from one of {k} folds, its groups are too large: ask "
+                         "for fewer folds, or another seed")
     return folds
 
 # %% ../nbs/03_splitting.ipynb #a86168ec
@@ -191,14 +225,16 @@ def make_split(folder:MRIFolder,  # an opened folder
                seed:int=0         # decides who goes where
               )->Split:
     "A stratified, grouped, seeded split: the first of 1/`valid` folds."
-    if not 0 < valid <= .5: raise ValueError(f"valid={valid} is no share between 0 and 0.5")
+    if not 0 < valid <= .5:
+        raise ValueError(f"valid={valid} is no share between 0 and 0.5")
     return make_folds(folder, groups, round(1/valid), seed)[0]
 
 # %% ../nbs/03_splitting.ipynb #dcee9d30
 Leaks = namedtuple("Leaks", "groups slices share")
 
 def leaks(split:Split,      # any split
-          groups:np.ndarray # int [N], the groups to check against; not those that the split was made with
+          # int [N], the groups to check against; not those that the split was made with
+          groups:np.ndarray
          )->Leaks: # groups on both sides; validation slices in them; their share, 0 to 1
     "What a split leaks from training to validation."
     groups = np.asarray(groups)

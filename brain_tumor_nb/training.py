@@ -12,7 +12,7 @@ __all__ = ['FEW', 'COLUMNS', 'TIMES', 'Config', 'seeded', 'keep_memory', 'pick_d
 # %% ../nbs/05_training.ipynb #e9733298
 import csv, ctypes, hashlib, inspect, io, json, math, os, re, sys, time, warnings
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +26,23 @@ from tqdm.auto import tqdm
 
 from .core import new_axes, spawn_seed, write_file
 from .data import MRIFolder, PixelStore, make_loader
-from .model import LITES, create_model, fill_weights, freeze, head, param_groups, weights_stats, without_norms
-from .normalization import Stats, VIEWS, channel_stats, check_normalized, sample_draws, train_transform, valid_transform, view
+from .model import (LITES, create_model, fill_weights, freeze, head, param_groups,
+                                  weights_stats, without_norms)
+from .normalization import (Stats, VIEWS, channel_stats, check_normalized,
+                                          sample_draws, train_transform, valid_transform, view)
 from .splitting import SPLITS, Split
 
 # %% ../nbs/05_training.ipynb #8e9a7e69
-_CHOICES = dict(fit=("crop", "pad", "squash", "widen"), optimizer=("sgd", "adamw"), schedule=("constant", "one-cycle"), keep=("accuracy", "loss", "last"), precision=("fp32", "bf16"), split=SPLITS)
-FEW = 1000                                                                     # slices: between 253, where fine-tuning did no better than frozen features, and 5,708, where it did
-_NEUTRAL = {"valid", "folds", "repeats", "split", "seed", "device", "precision", "classes"}     # choices that are not about the network
+_CHOICES = dict(fit=("crop", "pad", "squash", "widen"), optimizer=("sgd", "adamw"),
+                schedule=("constant", "one-cycle"), keep=("accuracy", "loss", "last"),
+                precision=("fp32", "bf16"), split=SPLITS)
+# slices: between 253, where fine-tuning did no better than frozen features, and 5,708, where it did
+FEW = 1000
+# choices that are not about the network
+_RANGES = dict(size=(8, 4096), batch_size=(1, math.inf), epochs=(1, math.inf), lr=(1e-12, 1e3),
+               flip=(0, 1), jitter=(0, 2), degrees=(0, 180), mixup=(0, 100), views=(1, 6),
+               folds=(1, math.inf), repeats=(1, math.inf), trainable=(0, 1), seed=(0, 2**32 - 1))
+_NEUTRAL = {"valid", "folds", "repeats", "split", "seed", "device", "precision", "classes"}
 
 @dataclass
 class Config:
@@ -44,7 +53,7 @@ class Config:
     fit:str="crop"             # how slices are made square, see `resize_image`
     degrees:float=30           # largest random rotation
     flip:float=.5              # probability of a mirror image
-    jitter:float=0             # strength of random changes of size, place and contrast, see `Augment`
+    jitter:float=0  # strength of random changes of size, place and contrast, see `Augment`
     mixup:float=0              # strength of mixup, the alpha of its Beta distribution; 0 for none
     batch_size:int=4           # slices a batch
     epochs:int=10              # passes over the training part
@@ -54,55 +63,81 @@ class Config:
     momentum:float=.9          # of sgd
     weight_decay:float=0       # decoupled for adamw
     schedule:str="constant"    # "constant" or "one-cycle"
-    trainable:float=1          # share of the network's blocks that learn, counted from the head; 0: the head alone, see `fit_head`
+    # share of the network's blocks that learn, counted from the head; 0: the head alone, see
+    # `fit_head`
+    trainable:float=1
     views:int=1                # turned and mirrored views averaged in prediction, 1 to 6
     scales:tuple=(1,)          # sizes of each view, as shares of `size`, averaged as well
-    keep:str="accuracy"        # which epoch's weights: best validation "accuracy", least validation "loss", or "last"
+    # which epoch's weights: best validation "accuracy", least validation "loss", or "last"
+    keep:str="accuracy"
     patience:int=0             # stop after so many epochs without improvement; 0 never
     valid:float=.2             # share to validate, where folds is 1
     folds:int=1                # 1 for one split, k for k-fold cross-validation
     repeats:int=1              # of the folds, each time divided and trained with another seed
-    split:str="patients"       # what stays together: "random", "near-duplicates" or "patients", see `find_groups`
-    seed:int=0                 # decides the split, the first weights, the order and every random transform
+    # what stays together: "random", "near-duplicates" or "patients", see `find_groups`
+    split:str="patients"
+    seed:int=0  # decides the split, the first weights, the order and every random transform
     device:str="auto"          # "auto", "cpu", "cuda", "mps"
-    precision:str="fp32"       # of the network's arithmetic: "fp32", or "bf16" where the processor is faster with it
+    # of the network's arithmetic: "fp32", or "bf16" where the processor is faster with it
+    precision:str="fp32"
     classes:tuple=()           # names, in the order of the network's outputs; filled in by the run
     stats:Stats|None=None      # mean and std used; filled in by the run
 
     def __post_init__(self):
         self.classes,self.scales = tuple(self.classes),tuple(self.scales)
-        if isinstance(self.stats, dict): self.stats = Stats(**self.stats)
+        if isinstance(self.stats, dict):
+            self.stats = Stats(**self.stats)
         for name,allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed: raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}")
-        for name,low,high in (("size", 8, 4096), ("batch_size", 1, math.inf), ("epochs", 1, math.inf), ("lr", 1e-12, 1e3), ("flip", 0, 1), ("jitter", 0, 2), ("degrees", 0, 180),
-                              ("mixup", 0, 100), ("views", 1, 6), ("folds", 1, math.inf), ("repeats", 1, math.inf), ("trainable", 0, 1), ("seed", 0, 2**32-1)):
-            if not low <= getattr(self, name) <= high: raise ValueError(f"{name}={getattr(self, name)} is outside {low} to {high}")
-        if not self.scales or not all(0 < s <= 1 for s in self.scales): raise ValueError(f"scales={self.scales} are no shares of size, above 0 to 1")
-        if self.repeats > 1 and self.folds == 1: raise ValueError(f"repeats={self.repeats} needs folds: a single split is not repeated, use --folds 5")
-        if self.trainable == 0 and self.weights == "none": raise ValueError("a head alone (trainable=0, --freeze) needs pretrained weights: use offline, default or a file, not none")
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}")
+        for name,(low,high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name}={getattr(self, name)} is outside {low} to {high}")
+        if not self.scales or not all(0 < s <= 1 for s in self.scales):
+            raise ValueError(f"scales={self.scales} are no shares of size, above 0 to 1")
+        if self.repeats > 1 and self.folds == 1:
+            raise ValueError(f"repeats={self.repeats} needs folds: a single split is not repeated, "
+                             "use --folds 5")
+        if self.trainable == 0 and self.weights == "none":
+            raise ValueError("a head alone (trainable=0, --freeze) needs pretrained weights: use "
+                             "offline, default or a file, not none")
 
     @classmethod
     def tutorial(cls, **changes):
-        "The original's numbers: ResNet18, 64 pixels, batches of 4, SGD at 1e-4, 10 epochs, best validation accuracy."
+        "The original's numbers: ResNet18, 64 pixels, batches of 4, SGD at 1e-4, 10 epochs."
         return cls(**{"weights": "default", **changes})
     @classmethod
     def recommended(cls, slices:int|None=None, **changes):
-        "EfficientNet-Lite0 from ImageNet, its later blocks fine-tuned with jitter, at most ten epochs and fewer for many `slices`; below `FEW` `slices` the head alone, at three sizes, unless `changes` are about the network."
-        recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15, jitter=1, mixup=.2, batch_size=16, epochs=10, optimizer="adamw",
-                      lr=2e-3, body_lr=5e-4, weight_decay=.01, schedule="one-cycle", trainable=.4, views=6, keep="last")
-        if changes.get("arch", LITES[0]) not in LITES: recipe["weights"] = "default"
-        if slices: recipe["epochs"] = min(10, max(2, round(60_000/slices)))
-        if slices and slices < FEW and changes.keys() <= _NEUTRAL: recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2, epochs=1, mixup=0, jitter=0)      # 288, 224, 160 pixels
-        if changes.get("weights") == "none": recipe.update(trainable=1, body_lr=None)     # nothing learnt yet that could be frozen
-        if changes.get("trainable") == 0: recipe.update(views=2, epochs=1, mixup=0, jitter=0)       # features once, in two views, see `fit_head`
+        "What measured best: fine-tuning with jitter, or the head alone below `FEW` `slices`."
+        recipe = dict(arch="efficientnet_lite0", weights="offline", size=224, fit="pad", degrees=15,
+                      jitter=1, mixup=.2, batch_size=16, epochs=10, optimizer="adamw", lr=2e-3,
+                      body_lr=5e-4, weight_decay=.01, schedule="one-cycle", trainable=.4, views=6,
+                      keep="last")
+        if changes.get("arch", LITES[0]) not in LITES:
+            recipe["weights"] = "default"
+        if slices:
+            recipe["epochs"] = min(10, max(2, round(60_000/slices)))
+        if slices and slices < FEW and changes.keys() <= _NEUTRAL:
+            # 288, 224, 160 pixels
+            recipe.update(fit="widen", size=288, scales=(1, 7/9, 5/9), trainable=0, views=2,
+                          epochs=1, mixup=0, jitter=0)
+        if changes.get("weights") == "none":
+            recipe.update(trainable=1, body_lr=None)     # nothing learnt yet that could be frozen
+        if changes.get("trainable") == 0:
+            # features once, in two views, see `fit_head`
+            recipe.update(views=2, epochs=1, mixup=0, jitter=0)
         return cls(**{**recipe, **changes})
 
-    def seen(self): return [(*v, s) for s in self.scales for v in VIEWS[:self.views]]       # how each slice is looked at, see `view`
+    def seen(self):
+        # how each slice is looked at, see `view`
+        return [(*v, s) for s in self.scales for v in VIEWS[:self.views]]
     def save(self, path): write_file(path, json.dumps(asdict(self), indent=1))
     @classmethod
     def load(cls, path):
-        try: return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as e: raise ValueError(f"{path} is no configuration of a run: {e}") from None
+        try:
+            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as e:
+            raise ValueError(f"{path} is no configuration of a run: {e}") from None
 
 # %% ../nbs/05_training.ipynb #f9ac44bc
 @contextmanager
@@ -116,20 +151,27 @@ def seeded(*keys:int # whole numbers, 0 or above, such as seed and epoch
 
 # %% ../nbs/05_training.ipynb #1d5446aa
 def keep_memory()->None:
-    "Let the C library reuse freed memory of any size (glibc's `mallopt`); elsewhere than on Linux nothing is done."
-    if sys.platform != "linux": return
-    try: mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError): return            # another C library, which has its own ways
+    "Let the C library reuse freed memory (glibc's `mallopt`); on Linux alone."
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return            # another C library, which has its own ways
     M_TRIM_THRESHOLD,M_MMAP_THRESHOLD = -1,-3           # the names and numbers of malloc.h
-    mallopt(M_MMAP_THRESHOLD, 2**30); mallopt(M_TRIM_THRESHOLD, 2**31-1)
+    mallopt(M_MMAP_THRESHOLD, 2**30)
+    mallopt(M_TRIM_THRESHOLD, 2**31-1)
 
 # %% ../nbs/05_training.ipynb #2c6a0c34
 def pick_device(device:str="auto" # "auto" takes a GPU where there is one
                )->torch.device:
     "The device to compute on; `ValueError` if it is not there."
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto": return torch.device(next(d for d in has if has[d]))
-    if not has.get(device.split(":")[0], False): raise ValueError(f"device {device!r} is not available here: use auto or one of {', '.join(d for d in has if has[d])}")
+    if device == "auto":
+        return torch.device(next(d for d in has if has[d]))
+    if not has.get(device.split(":")[0], False):
+        raise ValueError(f"device {device!r} is not available here: use auto or one of "
+                         f"{', '.join(d for d in has if has[d])}")
     return torch.device(device)
 
 # %% ../nbs/05_training.ipynb #bd143376
@@ -142,23 +184,31 @@ def autocast(device,       # where the model is
 # %% ../nbs/05_training.ipynb #28a5d1f0
 def world()->tuple[int,int]: # number of this process from 0, how many there are
     "Which process this is."
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+    return ((dist.get_rank(), dist.get_world_size()) if dist.is_available()
+            and dist.is_initialized() else (0, 1))
 
 # %% ../nbs/05_training.ipynb #4b171f84
 @contextmanager
 def join_world():
-    "Join the processes that `torchrun` or `launch` started together, if it was they who started this one."
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or world()[1] > 1: yield; return
-    if torch.cuda.is_available(): torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    "Join the processes that `torchrun` or `launch` started, if they started this one."
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or world()[1] > 1:
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    try: yield
-    finally: dist.destroy_process_group()
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
 
 # %% ../nbs/05_training.ipynb #5d2e8445
 def add_up(*values:float)->list: # the same number of sums
     "The sums of each value over all processes, float64."
-    if world()[1] == 1: return list(values)
-    sums = torch.tensor(values, dtype=torch.float64); dist.all_reduce(sums)
+    if world()[1] == 1:
+        return list(values)
+    sums = torch.tensor(values, dtype=torch.float64)
+    dist.all_reduce(sums)
     return sums.tolist()
 
 # %% ../nbs/05_training.ipynb #abba6982
@@ -166,19 +216,24 @@ def on_first(fn # without arguments; what it returns can be pickled
             ): # what `fn` returned
     "Call `fn` in the first process only, and give its result, or its error, to all."
     rank,n = world()
-    if n == 1: return fn()
+    if n == 1:
+        return fn()
     box = [None]
     if rank == 0:
-        try: box = [(fn(), None)]
-        except Exception as e: box = [(None, e)]
+        try:
+            box = [(fn(), None)]
+        except Exception as e:
+            box = [(None, e)]
     dist.broadcast_object_list(box)
     result,error = box[0]
-    if error: raise error
+    if error:
+        raise error
     return result
 
 # %% ../nbs/05_training.ipynb #4d30fc36
 def train_epoch(model:nn.Module,   # float [B,3,S,S] to logits [B,classes]
-                batches,           # yields (uint8 [B,1,S,S], labels int64 [B], indices int64 [B]), see `make_loader`
+                # yields (uint8 [B,1,S,S], labels int64 [B], indices int64 [B]), see `make_loader`
+                batches,
                 tfm:nn.Module,     # see `train_transform`
                 opt,               # a torch optimizer
                 device="cpu",      # where the model is
@@ -188,17 +243,24 @@ def train_epoch(model:nn.Module,   # float [B,3,S,S] to logits [B,classes]
                 precision="fp32"   # see `autocast`
                )->float: # mean training loss over slices
     "One pass over the training part."
-    model.train(); batches.sampler.set_epoch(keys[-1])
+    model.train()
+    batches.sampler.set_epoch(keys[-1])
     draws,(rank,processes),total,seen = sample_draws(len(batches.dataset), *keys),world(),0.,0
     for step,(x,y,i) in enumerate(batches):
         x,y = tfm(x.to(device), draws[i]),y.to(device)
         with seeded(*keys, step, rank), autocast(device, precision):
-            if mix: x,y = mix(x, y)
+            if mix:
+                x,y = mix(x, y)
             out = model(x)
         loss = F.cross_entropy(out.float(), y, reduction="sum")
         batch_loss,n = add_up(loss.item(), len(x))
-        if not math.isfinite(batch_loss): raise FloatingPointError(f"the training loss is {batch_loss} at a learning rate of {opt.param_groups[-1]['lr']:.2g}: lower it (lr)")
-        opt.zero_grad(); (loss*processes/n).backward(); opt.step(); after()      # gradients are averaged over processes
+        if not math.isfinite(batch_loss):
+            raise FloatingPointError(f"the training loss is {batch_loss} at a learning rate of "
+                                     f"{opt.param_groups[-1]['lr']:.2g}: lower it (lr)")
+        opt.zero_grad()
+        (loss*processes/n).backward()
+        opt.step()
+        after()      # gradients are averaged over processes
         total,seen = total + batch_loss,seen + n
     return total/seen
 
@@ -214,7 +276,8 @@ def validate(model:nn.Module, # float [B,3,S,S] to logits [B,classes]
     model.eval()
     loss,right,n = 0.,0,0
     for x,y,_ in batches:
-        with autocast(device, precision): out = model(tfm(x.to(device))).float()
+        with autocast(device, precision):
+            out = model(tfm(x.to(device))).float()
         y = y.to(device)
         loss += F.cross_entropy(out, y, reduction="sum").item()
         right,n = right + (out.argmax(1) == y).sum().item(),n + len(y)
@@ -226,9 +289,11 @@ def lr_factor(schedule:str,  # "constant" or "one-cycle"
               progress:float # 0 at the first step to 1 at the last
              )->float: # what the learning rate is multiplied by, 0 to 1
     "Where the learning rate stands."
-    if schedule == "constant": return 1.
+    if schedule == "constant":
+        return 1.
     warm = .25
-    if progress < warm: return .04 + .96*(1 - math.cos(math.pi*progress/warm))/2
+    if progress < warm:
+        return .04 + .96*(1 - math.cos(math.pi*progress/warm))/2
     return 1e-3 + (1-1e-3)*(1 + math.cos(math.pi*(progress-warm)/(1-warm)))/2
 
 # %% ../nbs/05_training.ipynb #7119c2bf
@@ -238,9 +303,12 @@ def make_optimizer(model:nn.Module, # with its frozen parts already frozen
                   ): # (optimizer, scheduler to step after each batch)
     "The optimiser of a run and its learning rate schedule."
     groups = param_groups(model, config.lr, config.body_lr)
-    opt = (torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay) if config.optimizer == "sgd"
+    opt = (torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum,
+                           weight_decay=config.weight_decay) if config.optimizer == "sgd"
            else torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay))
-    return opt, torch.optim.lr_scheduler.LambdaLR(opt, lambda step: lr_factor(config.schedule, step/max(1, steps-1)))
+    return opt, torch.optim.lr_scheduler.LambdaLR(opt,
+                                                  lambda step: lr_factor(config.schedule,
+                                                                         step/max(1, steps-1)))
 
 # %% ../nbs/05_training.ipynb #181e14e9
 COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_accuracy", "lr")
@@ -249,24 +317,33 @@ TIMES = ("epoch", "seconds", "images_per_second")     # of training, without val
 @dataclass
 class History:
     "What happened in each epoch; `stopped` says why it ended early, if it did."
-    rows:list=field(default_factory=list) # one dictionary an epoch, with the keys of `COLUMNS`, and of `TIMES` where it was timed
+    # one dictionary an epoch, with the keys of `COLUMNS`, and of `TIMES` where it was timed
+    rows:list=field(default_factory=list)
     stopped:str=""                        # empty where all epochs were run
 
     def column(self, name): return [r[name] for r in self.rows]
     def best(self, keep):
         "Index of the epoch to keep; the first, where several are equal."
-        if keep == "last": return len(self.rows)-1
-        return int(np.argmax(self.column("valid_accuracy")) if keep == "accuracy" else np.argmin(self.column("valid_loss")))
+        if keep == "last":
+            return len(self.rows)-1
+        return int(np.argmax(self.column("valid_accuracy")) if keep == "accuracy"
+                   else np.argmin(self.column("valid_loss")))
 
     def save(self, path):
         "Write the history, and `timing.csv` beside it."
         for file,columns in ((Path(path), COLUMNS), (Path(path).with_name("timing.csv"), TIMES)):
-            out = io.StringIO(); w = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n"); w.writeheader(); w.writerows(self.rows)
+            out = io.StringIO()
+            w = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+            w.writeheader()
+            w.writerows(self.rows)
             write_file(file, out.getvalue())
     @classmethod
     def load(cls, path):
-        with open(path, newline="", encoding="utf-8") as f: return cls([{k: int(v) if k == "epoch" else float(v) for k,v in r.items()} for r in csv.DictReader(f)])
-    def __repr__(self): return "\n".join([f"{'epoch':>5} {'train loss':>10} {'valid loss':>10} {'accuracy':>8}"] +
+        with open(path, newline="", encoding="utf-8") as f:
+            return cls([{k: int(v) if k == "epoch" else float(v) for k,v in r.items()}
+                        for r in csv.DictReader(f)])
+    def __repr__(self):
+        return "\n".join([f"{'epoch':>5} {'train loss':>10} {'valid loss':>10} {'accuracy':>8}"] +
         [f"{r['epoch']:5} {r['train_loss']:10.3f} {r['valid_loss']:10.3f} {r['valid_accuracy']:8.3f}" for r in self.rows] + [self.stopped]*bool(self.stopped))
 
 # %% ../nbs/05_training.ipynb #ee3ddd3d
@@ -326,9 +403,11 @@ def save_checkpoint(out:str|Path,   # run folder
     "Save the model and a checkpoint, and remove all checkpoints but the last two."
     out,buffer = Path(out),io.BytesIO()
     save_model(out, best, history)
-    torch.save(dict(model=model.state_dict(), opt=opt.state_dict(), sched=sched.state_dict(), best=best, rows=history.rows, stopped=history.stopped), buffer)
+    torch.save(dict(model=model.state_dict(), opt=opt.state_dict(), sched=sched.state_dict(),
+                    best=best, rows=history.rows, stopped=history.stopped), buffer)
     write_file(out/f"checkpoint-{len(history.rows):04d}-{hashlib.sha256(buffer.getvalue()).hexdigest()[:16]}.pt", buffer.getvalue())
-    for old in checkpoints(out)[2:]: old.unlink()
+    for old in checkpoints(out)[2:]:
+        old.unlink()
 
 # %% ../nbs/05_training.ipynb #76d7c531
 def load_checkpoint(out:str|Path,     # run folder
@@ -340,50 +419,76 @@ def load_checkpoint(out:str|Path,     # run folder
         for file in files:
             content = file.read_bytes()
             if hashlib.sha256(content).hexdigest()[:16] == file.stem[-16:]:
-                try: return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-                except Exception as e: raise ValueError(f"{file} is no checkpoint of ours ({type(e).__name__}), and was not opened: remove it, or train anew") from None
+                try:
+                    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                except Exception as e:
+                    raise ValueError(f"{file} is no checkpoint of ours ({type(e).__name__}), and "
+                                     "was not opened: remove it, or train anew") from None
             warnings.warn(f"{file} is damaged and was left out")
-        if files: raise ValueError(f"all checkpoints in {out} are damaged: train anew")
-        raise FileNotFoundError(f"{out} holds no checkpoint, there is nothing to resume: train without resume")
+        if files:
+            raise ValueError(f"all checkpoints in {out} are damaged: train anew")
+        raise FileNotFoundError(f"{out} holds no checkpoint, there is nothing to resume: train "
+                                "without resume")
     saved = on_first(read)
-    fill_weights(model, saved["model"], "the checkpoint's"); opt.load_state_dict(saved["opt"]); sched.load_state_dict(saved["sched"])
+    fill_weights(model, saved["model"], "the checkpoint's")
+    opt.load_state_dict(saved["opt"])
+    sched.load_state_dict(saved["sched"])
     return saved["best"], History(saved["rows"], saved["stopped"])
 
 # %% ../nbs/05_training.ipynb #d4a71f6d
 def show_progress(progress:bool|None=None # True, False, or None to decide
                  )->bool:
     "Whether to draw a progress bar: in a terminal and in JupyterLab, not where output is stored."
-    return (sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ) if progress is None else progress
+    return ((sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ) if progress is None
+            else progress)
 
 # %% ../nbs/05_training.ipynb #22e0eb4f
 @contextmanager
 def explained(config:Config # what was being done
              ):
     "Turn torch's errors about memory and about too small batches into one line with a way out."
-    try: yield
+    try:
+        yield
     except (RuntimeError, MemoryError) as e:
-        if not isinstance(e, MemoryError) and not re.search("out of memory|(can't|cannot|failed to) allocate|not enough memory", str(e), re.I): raise
-        raise MemoryError(f"out of memory with slices of {config.size} pixels: lower size" if config.trainable == 0 else f"out of memory with batches of {config.batch_size} slices of {config.size} pixels: lower batch_size or size") from e
+        if not isinstance(e, MemoryError) and not re.search("out of memory|(can't|cannot|failed "
+                                                            "to) allocate|not enough memory",
+                                                            str(e), re.I):
+            raise
+        raise MemoryError(f"out of memory with slices of {config.size} pixels: lower size"
+                          if config.trainable == 0
+                          else f"out of memory with batches of {config.batch_size} slices of "
+                          f"{config.size} pixels: lower batch_size or size") from e
     except ValueError as e:
-        if "more than 1 value per channel" not in str(e): raise
-        raise ValueError(f"batch normalisation cannot learn from a batch of one slice at size={config.size}: raise batch_size or size") from e
+        if "more than 1 value per channel" not in str(e):
+            raise
+        raise ValueError("batch normalisation cannot learn from a batch of one slice at "
+                         f"size={config.size}: raise batch_size or size") from e
 
 # %% ../nbs/05_training.ipynb #c3c225c5
 def spread(model:nn.Module, # on its device
            device           # where it is
-          )->nn.Module: # `model`, or a wrapper with the same weights whose gradients are averaged over processes
+          # `model`, or a wrapper with the same weights whose gradients are averaged over processes
+          )->nn.Module:
     "Prepare a network for training in as many processes as there are."
-    if world()[1] == 1: return model
-    if torch.device(device).type == "cuda": model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    ours = "forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"     # the new name, the old one
-    return DistributedDataParallel(model, **{ours: False})                      # see `average_buffers`
+    if world()[1] == 1:
+        return model
+    if torch.device(device).type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    # the new name, the old one
+    ours = ("forward_sync_buffers"
+            if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+            else "broadcast_buffers")
+    return DistributedDataParallel(model, **{ours: False})  # see `average_buffers`
 
 def average_buffers(model:nn.Module # on its device
                    )->None:
     "Make the running means and variances of batch normalisation those of all processes."
-    if world()[1] == 1: return
+    if world()[1] == 1:
+        return
     for b in model.buffers():
-        if b.is_floating_point(): dist.all_reduce(b); b /= world()[1]
+        if b.is_floating_point():
+            dist.all_reduce(b)
+            b /= world()[1]
 
 # %% ../nbs/05_training.ipynb #84a5ea0f
 def fit(model:nn.Module,        # see `create_model`; its frozen parts already frozen
@@ -396,34 +501,50 @@ def fit(model:nn.Module,        # see `create_model`; its frozen parts already f
         progress:bool|None=None # draw a progress bar; None where there is somebody to see it
        )->History:
     "Train `model`, and leave it with the weights of the epoch that `config.keep` names."
-    device,first = pick_device(config.device),world()[0] == 0; keep_memory(); model.to(device)
+    device,first = pick_device(config.device),world()[0] == 0
+    keep_memory()
+    model.to(device)
     train_tfm = train_transform(stats, config.degrees, config.flip, config.jitter).to(device)
     valid_tfm = valid_transform(stats).to(device)
     opt,sched = make_optimizer(model, config, config.epochs*len(train))
     mix = v2.MixUp(alpha=config.mixup, num_classes=len(config.classes)) if config.mixup else None
     best,history = load_checkpoint(out, model, opt, sched) if resume else (None, History())
     net = spread(model, device)
-    bar = tqdm(total=config.epochs*len(train), initial=len(history.rows)*len(train), disable=not (first and show_progress(progress)), desc="training", unit="batch")
-    def after(): sched.step(); bar.update()
+    bar = tqdm(total=config.epochs*len(train), initial=len(history.rows)*len(train),
+               disable=not (first and show_progress(progress)), desc="training", unit="batch")
+    def after():
+        sched.step()
+        bar.update()
     try:
         for epoch in range(len(history.rows), 0 if history.stopped else config.epochs):
             start,lr = time.perf_counter(),opt.param_groups[-1]["lr"]
-            with explained(config): train_loss = train_epoch(net, train, train_tfm, opt, device, mix, after, (config.seed, epoch), config.precision)
+            with explained(config):
+                train_loss = train_epoch(net, train, train_tfm, opt, device, mix,
+                                         after, (config.seed, epoch), config.precision)
             seconds = time.perf_counter() - start
             average_buffers(model)
             valid_loss,accuracy = validate(model, valid, valid_tfm, device, config.precision)
-            history.rows.append(dict(zip(COLUMNS, (epoch+1, train_loss, valid_loss, accuracy, lr)), seconds=round(seconds, 3),
-                                     images_per_second=round(len(train.sampler.indices)/seconds, 1)))
-            bar.set_postfix(epoch=epoch+1, train_loss=f"{train_loss:.3f}", valid_loss=f"{valid_loss:.3f}", accuracy=f"{accuracy:.3f}")
+            history.rows.append(dict(zip(COLUMNS, (epoch+1, train_loss, valid_loss, accuracy, lr)),
+                                     seconds=round(seconds, 3),
+                                     images_per_second=round(len(train.sampler.indices)/seconds,
+                                                             1)))
+            bar.set_postfix(epoch=epoch+1, train_loss=f"{train_loss:.3f}",
+                            valid_loss=f"{valid_loss:.3f}", accuracy=f"{accuracy:.3f}")
             since = epoch - history.best(config.keep)
-            if not since: best = {k: v.detach().cpu().clone() for k,v in model.state_dict().items()}
-            if config.patience and since >= config.patience: history.stopped = f"no better {config.keep} for {since} epochs"
-            if out and first: save_checkpoint(out, model, opt, sched, best, history)
-            if history.stopped: break
+            if not since:
+                best = {k: v.detach().cpu().clone() for k,v in model.state_dict().items()}
+            if config.patience and since >= config.patience:
+                history.stopped = f"no better {config.keep} for {since} epochs"
+            if out and first:
+                save_checkpoint(out, model, opt, sched, best, history)
+            if history.stopped:
+                break
     except KeyboardInterrupt:
-        if best is None: raise
+        if best is None:
+            raise
         history.stopped = f"interrupted in epoch {len(history.rows)+1}"
-    finally: bar.close()
+    finally:
+        bar.close()
     fill_weights(model, best)
     return history
 
@@ -435,21 +556,26 @@ def frozen_features(model:nn.Module,  # pretrained network, see `create_model`
                     stats:Stats       # that the weights expect
                    )->torch.Tensor: # float32 [N,V,features], V: `config.seen()`
     "What the head of `model` is given, for each view of each slice."
-    device = pick_device(config.device); keep_memory(); model = without_norms(model).to(device)
+    device = pick_device(config.device)
+    keep_memory()
+    model = without_norms(model).to(device)
     last,seen = head(model),[]
-    if not isinstance(last, nn.Linear): raise ValueError(f"the head of {config.arch} is no linear layer: train it with trainable above 0")
+    if not isinstance(last, nn.Linear):
+        raise ValueError(f"the head of {config.arch} is no linear layer: train it with trainable "
+                         "above 0")
     tfm = valid_transform(stats).to(device)
     last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].float().cpu()))
     for x in pixels.split(eval_batch(config.size)):
         with explained(config), autocast(device, config.precision):
-            for v in config.seen(): model(tfm(view(x.to(device).float()/255, *v)))
+            for v in config.seen():
+                model(tfm(view(x.to(device).float()/255, *v)))
     n = len(config.seen())
     return torch.cat([torch.stack(seen[i:i+n], 1) for i in range(0, len(seen), n)])
 
 
 def eval_batch(size:int # side of the slices, pixels
               )->int: # 16 to 256
-    "Slices to predict at once: as many as use the processor well, and no more memory than that takes."
+    "Slices to predict at once: as many as use the processor well, in little memory."
     return max(16, min(256, 32*224**2//size**2))
 
 # %% ../nbs/05_training.ipynb #0ce78263
@@ -459,15 +585,21 @@ def fit_head(model:nn.Module,       # the network that the features came from; i
              split:Split,           # what to train and validate on
              c:float=.01            # inverse strength of the penalty on the weights
             )->History: # of one epoch
-    "Fit the head as a logistic regression on standardised features (scikit-learn's), every view of a training slice counting as one."
+    "Fit the head as a logistic regression; every view of a training slice counts as one."
     from sklearn.linear_model import LogisticRegression
     views,x = features.shape[1],features[split.train].flatten(0, 1).double()
     mean,std = x.mean(0),x.std(0).clamp(min=1e-6)
-    found = LogisticRegression(C=c, max_iter=1000).fit((x - mean)/std, labels[split.train].repeat_interleave(views))
-    weight = torch.from_numpy(found.coef_)/std; bias = torch.from_numpy(found.intercept_) - weight @ mean
-    if len(weight) == 1: weight,bias = torch.cat([-weight, weight])/2,torch.cat([-bias, bias])/2       # two classes share one line
+    found = LogisticRegression(C=c, max_iter=1000).fit((x - mean)/std,
+                                                       labels[split.train].repeat_interleave(views))
+    weight = torch.from_numpy(found.coef_)/std
+    bias = torch.from_numpy(found.intercept_) - weight @ mean
+    if len(weight) == 1:
+        # two classes share one line
+        weight,bias = torch.cat([-weight, weight])/2,torch.cat([-bias, bias])/2
     last = head(model)
-    with torch.no_grad(): last.weight.copy_(weight); last.bias.copy_(bias)
+    with torch.no_grad():
+        last.weight.copy_(weight)
+        last.bias.copy_(bias)
     def loss(part):
         out,y = last.cpu()(features[part][:,0]),labels[part]
         return F.cross_entropy(out, y).item(),(out.argmax(1) == y).float().mean().item()
@@ -478,23 +610,34 @@ def fit_head(model:nn.Module,       # the network that the features came from; i
 def train_split(store:PixelStore,       # decoded slices of the folder
                 split:Split,            # what to train and validate on
                 config:Config,          # what to do, `classes` filled in
-                out:Path|None=None,     # folder for `split.json`, `config.json`, weights and history, or None
+                # folder for `split.json`, `config.json`, weights and history, or None
+                out:Path|None=None,
                 resume:bool=False,      # go on from the newest checkpoint in `out`
-                progress:bool|None=None # draw a progress bar; None where there is somebody to see it
-               )->tuple[nn.Module,Config,History]: # the trained network; the configuration with its `stats`; what happened
+                # draw a progress bar; None where there is somebody to see it
+                progress:bool|None=None
+               # the trained network; the configuration with its `stats`; what happened
+               )->tuple[nn.Module,Config,History]:
     "Train one network on one split."
     stats,(rank,processes) = weights_stats(config.arch, config.weights),world()
-    if config.batch_size < 2*processes and processes > 1: raise ValueError(f"batches of {config.batch_size} slices cannot be shared by {processes} processes: raise batch_size to {2*processes} or more")
+    if config.batch_size < 2*processes and processes > 1:
+        raise ValueError(f"batches of {config.batch_size} slices cannot be shared by {processes} "
+                         f"processes: raise batch_size to {2*processes} or more")
     if stats is None:
         loader = make_loader(store, split.train, eval_batch(config.size))
-        stats = channel_stats(loader); tfm = valid_transform(stats)
+        stats = channel_stats(loader)
+        tfm = valid_transform(stats)
         check_normalized(tfm(x) for x,_,_ in loader)
     config = replace(config, stats=stats)
-    with seeded(config.seed): model = create_model(config.arch, config.classes, config.weights, config.size)
+    with seeded(config.seed):
+        model = create_model(config.arch, config.classes, config.weights, config.size)
     freeze(model, config.trainable)
-    if out and rank == 0: split.save(Path(out)/"split.json"); config.save(Path(out)/"config.json")
-    train = make_loader(store, split.train, config.batch_size, shuffle=True, seed=config.seed, least=min(config.batch_size, 2*processes), rank=rank, world=processes)
-    valid = make_loader(store, split.valid, eval_batch(config.size), least=processes, rank=rank, world=processes)
+    if out and rank == 0:
+        split.save(Path(out)/"split.json")
+        config.save(Path(out)/"config.json")
+    train = make_loader(store, split.train, config.batch_size, shuffle=True, seed=config.seed,
+                        least=min(config.batch_size, 2*processes), rank=rank, world=processes)
+    valid = make_loader(store, split.valid, eval_batch(config.size), least=processes, rank=rank,
+                        world=processes)
     return model, config, fit(model, train, valid, config, stats, out, resume, progress)
 
 # %% ../nbs/05_training.ipynb #1f1f8f02
@@ -503,7 +646,8 @@ def load_model(run:str|Path # folder with `config.json` and `model.safetensors`
     "A trained network from its run folder."
     run = Path(run)
     for f in ("config.json", "model.safetensors"):
-        if not (run/f).exists(): raise FileNotFoundError(f"{run} is no finished run, it has no {f}: train it first")
+        if not (run/f).exists():
+            raise FileNotFoundError(f"{run} is no finished run, it has no {f}: train it first")
     config = Config.load(run/"config.json")
     model = create_model(config.arch, config.classes, "none", config.size)
     fill_weights(model, load_file(run/"model.safetensors"), f"{run}'s")

@@ -18,12 +18,19 @@ from .evaluation import (Predictions, bootstrap_weights, groups_of, merge_classe
 def operating_point(pred:Predictions,     # of two classes, by networks that did not see the slices
                   sensitivity:float=.95 # share of the positive slices to be found, above 0 to 1
                  )->float: # threshold, 0 to 1: what is above it is called positive
-    "The largest threshold at which so many of the positive slices are found; `ValueError` where there is none."
-    if not 0 < sensitivity <= 1: raise ValueError(f"sensitivity={sensitivity} is no share above 0 to 1: write 0.95 for 95 %")
-    if len(pred.classes) != 2: raise ValueError(f"an operating point is one of two classes, not of {', '.join(pred.classes)}: merge them first, see merge_classes")
-    c = positive_class(pred.classes); s,found = pred.probs[:,c],np.sort(pred.probs[pred.y == c,c])
-    if not len(found): raise ValueError(f"no slice is of class {pred.classes[c]}: an operating point needs some that are")
-    last = found[min(len(found) - 1, int(len(found)*(1 - sensitivity) + 1e-9))]                     # the least sure of those to be found
+    "The largest threshold that finds so many positive slices; `ValueError` without any."
+    if not 0 < sensitivity <= 1:
+        raise ValueError(f"sensitivity={sensitivity} is no share above 0 to 1: write 0.95 for 95 %")
+    if len(pred.classes) != 2:
+        raise ValueError("an operating point is one of two classes, not of "
+                         f"{', '.join(pred.classes)}: merge them first, see merge_classes")
+    c = positive_class(pred.classes)
+    s,found = pred.probs[:,c],np.sort(pred.probs[pred.y == c,c])
+    if not len(found):
+        raise ValueError(f"no slice is of class {pred.classes[c]}: an operating point needs some "
+                         "that are")
+    # the least sure of those to be found
+    last = found[min(len(found) - 1, int(len(found)*(1 - sensitivity) + 1e-9))]
     below = s[s < last]
     return float((last + below.max())/2 if len(below) else last/2)
 
@@ -31,40 +38,68 @@ def operating_point(pred:Predictions,     # of two classes, by networks that did
 def at_threshold(pred:Predictions, # of two classes
              threshold:float   # 0 to 1
             )->Predictions:
-    "The same ranking, with the odds scaled so that the answer changes at `threshold` in place of one half."
-    c = positive_class(pred.classes); t = min(max(threshold, 1e-9), 1 - 1e-9); yes,no = pred.probs[:,c].clip(1e-7)*(1 - t),pred.probs[:,1-c]*t      # a threshold of 0 calls all positive
-    probs = np.empty_like(pred.probs); probs[:,c] = yes/(yes + no); probs[:,1-c] = no/(yes + no)
+    "The same ranking, with odds scaled so that the decision changes at `threshold`."
+    c = positive_class(pred.classes)
+    t = min(max(threshold, 1e-9), 1 - 1e-9)
+    # a threshold of 0 calls all positive
+    yes,no = pred.probs[:,c].clip(1e-7)*(1 - t),pred.probs[:,1-c]*t
+    probs = np.empty_like(pred.probs)
+    probs[:,c] = yes/(yes + no)
+    probs[:,1-c] = no/(yes + no)
     return replace(pred, probs=probs)
 
 # %% ../nbs/trust/15_transfer.ipynb #0a958a36
-def at_operating_point(known:Predictions,    # of the training set, by networks that did not see the slices; two classes
-                     each:list,            # `Predictions` of the test set by each network; the same rows and classes
-                     sensitivity:float=.95 # share of the positive slices to be found on the training set
-                    )->Predictions: # the mean over the networks, its answers changing at the operating point
-    "Predictions of a test set at the operating point of the training set: each network's odds are scaled first and averaged then, because a mean of networks is never as sure as one of them."
-    t = operating_point(known, sensitivity); moved = [at_threshold(p, t) for p in each]
+# of the training set, by networks that did not see the slices; two classes
+def at_operating_point(known:Predictions,
+                     # `Predictions` of the test set by each network; the same rows and classes
+                     each:list,
+                     # share of the positive slices to be found on the training set
+                     sensitivity:float=.95
+                    # the mean over the networks, its answers changing at the operating point
+                    )->Predictions:
+    "Predictions of a test set at the training set's operating point, network by network."
+    t = operating_point(known, sensitivity)
+    moved = [at_threshold(p, t) for p in each]
     return replace(moved[0], probs=np.mean([p.probs for p in moved], 0))
 
 # %% ../nbs/trust/15_transfer.ipynb #ecd678dc
-def score_at_operating_point(known:Predictions,      # of the training set, by networks that did not see the slices; two classes
+# of the training set, by networks that did not see the slices; two classes
+def score_at_operating_point(known:Predictions,
                            known_groups:np.ndarray,# int, what belongs together in `known`
-                           each:list,              # `Predictions` of the test set by each network; `[known]` for the training set itself
+                           # `Predictions` of the test set by each network; `[known]` for the
+                           # training set itself
+                           each:list,
                            groups:np.ndarray,      # int [N], what belongs together in the test set
-                           sensitivity:float=.95,  # share of the positive slices to be found on the training set
+                           # share of the positive slices to be found on the training set
+                           sensitivity:float=.95,
                            n:int=1000,             # bootstrap resamples
                            seed:int=0              # of the bootstrap
-                          )->dict[str,dict]: # "sensitivity" and "specificity", each {"value", "low", "high"}, 0 to 1
-    "What `at_operating_point` reaches, with 95 % intervals from a bootstrap over the groups of both sets that sets the threshold anew each time; too narrow where fewer than 40 groups at home are positive. At home itself only specificity says something."
-    found = score(at_operating_point(known, each, sensitivity), groups, n, seed)                        # the values, and intervals where all resamples agree
-    home = bootstrap_weights(known_groups, n, seed); there = home if each[0] is known else bootstrap_weights(groups, n, seed + 1)
-    c = positive_class(known.classes); rows,usable = np.arange(len(known)),home[:,known.y == c].any(1)
+                          # "sensitivity" and "specificity", each {"value", "low", "high"}, 0 to 1
+                          )->dict[str,dict]:
+    "What `at_operating_point` reaches; intervals draw both sets anew, and the threshold."
+    # the values, and intervals where all resamples agree
+    found = score(at_operating_point(known, each, sensitivity), groups, n, seed)
+    home = bootstrap_weights(known_groups, n, seed)
+    there = home if each[0] is known else bootstrap_weights(groups, n, seed + 1)
+    c = positive_class(known.classes)
+    rows,usable = np.arange(len(known)),home[:,known.y == c].any(1)
     positive = each[0].y == positive_class(each[0].classes)
-    called = np.stack([at_operating_point(known[np.repeat(rows, w.astype(int))], each, sensitivity).probs.argmax(1) == positive_class(each[0].classes) for w in home[usable]])
+    def calls(w):
+        drawn = known[np.repeat(rows, w.astype(int))]
+        found_ = at_operating_point(drawn, each, sensitivity)
+        return found_.probs.argmax(1) == positive_class(each[0].classes)
+    called = np.stack([calls(w) for w in home[usable]])
     def interval(name, part, right):
-        w = there[usable][:,part]; some = w.any(1); v = (w*right[:,part])[some].sum(1)/w[some].sum(1)
-        if not len(v) or v.min() == v.max(): return found[name]
-        low,high = np.quantile(v, [.025, .975]); return dict(value=found[name]["value"], low=round(float(low), 6), high=round(float(high), 6))
-    return dict(sensitivity=interval("sensitivity", positive, called), specificity=interval("specificity", ~positive, ~called))
+        w = there[usable][:,part]
+        some = w.any(1)
+        v = (w*right[:,part])[some].sum(1)/w[some].sum(1)
+        if not len(v) or v.min() == v.max():
+            return found[name]
+        low,high = np.quantile(v, [.025, .975])
+        return dict(value=found[name]["value"], low=round(float(low), 6),
+                    high=round(float(high), 6))
+    return dict(sensitivity=interval("sensitivity", positive, called),
+                specificity=interval("specificity", ~positive, ~called))
 
 # %% ../nbs/trust/15_transfer.ipynb #8bc83a5d
 def judge_transfer(run,   # a `Run` with `trained`, `mapping` and `each`, see `evaluate_run`

@@ -18,6 +18,9 @@ def skipped(source: str) -> bool:
 
 def pytest_itemcollected(item):
     "nbval refuses outputs without an execution count, which `nbdev_clean` takes away."
-    if not hasattr(item, "cell"): return  # not a notebook's
-    if item.cell.get("outputs"): item.cell["execution_count"] = 1
-    if skipped(item.cell.source): item.options["skip"] = True
+    if not hasattr(item, "cell"):
+        return  # not a notebook's
+    if item.cell.get("outputs"):
+        item.cell["execution_count"] = 1
+    if skipped(item.cell.source):
+        item.options["skip"] = True

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = ROOT.parent/"shared"/"data"  # real MRI slices, beside the checkout where there are any: never copied into it
+# real MRI slices, beside the checkout where there are any: never copied into it
+REAL = ROOT.parent/"shared"/"data"
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,8 @@ def root() -> Path:
 def real_data() -> Path:
     "The tutorial's own 253 slices, in folders no and yes."
     folder = REAL/"brain_tumor_dataset"
-    if not folder.is_dir(): pytest.skip(f"no real slices at {os.path.relpath(folder, ROOT)}")
+    if not folder.is_dir():
+        pytest.skip(f"no real slices at {os.path.relpath(folder, ROOT)}")
     return folder
 
 
@@ -31,7 +33,8 @@ def _temporary(tmp_path_factory, monkeypatch):
     "What notebooks and commands leave among the temporary files goes when their test ends: a whole run left gigabytes."
     tmp_path_factory.getbasetemp()  # pytest's own folder is not to lie in this one
     with tempfile.TemporaryDirectory(prefix="btnb-", ignore_cleanup_errors=True) as folder:
-        for name in ("TMPDIR", "TEMP", "TMP"): monkeypatch.setenv(name, folder)
+        for name in ("TMPDIR", "TEMP", "TMP"):
+            monkeypatch.setenv(name, folder)
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield
 
@@ -42,9 +45,12 @@ def run():
     def _run(command, *args, rc=0, cwd=ROOT, **env):
         folder = Path(sysconfig.get_path("scripts"))
         program = sys.executable if command == "python" else str(folder/command)
-        variables = {key: value for key, value in {**os.environ, "PYTHONIOENCODING": "utf-8", **env}.items() if value is not None}
-        done = subprocess.run([program, *map(str, args)], cwd=cwd, env=variables, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, encoding="utf-8", errors="replace")
+        variables = {key: value
+                     for key, value in {**os.environ, "PYTHONIOENCODING": "utf-8", **env}.items()
+                     if value is not None}
+        done = subprocess.run([program, *map(str, args)], cwd=cwd, env=variables,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              encoding="utf-8", errors="replace")
         out = done.stdout + done.stderr
         assert rc is None or done.returncode == rc, f"{command} {' '.join(map(str, args))} ended with {done.returncode}:\n{out[-6000:]}"
         return out

@@ -17,7 +17,8 @@ from PIL import Image
 from brain_tumor_nb.data import MRIFolder, find_data
 from brain_tumor_nb.phantom import make_phantom, phantom_folder
 
-QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32, "--batch-size", 16, "--no-probes")
+QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32,
+         "--batch-size", 16, "--no-probes")
 
 
 @pytest.fixture(scope="session")
@@ -44,16 +45,21 @@ def one_line(out):
 def test_run_folder(trained, slices):
     "Everything other tools read is there, in the promised form."
     names = {p.name for p in trained.iterdir()}
-    assert {"config.json", "split.json", "history.csv", "predictions.csv", "metrics.json", "model.safetensors", "timing.csv", "figures", "report.html"} <= names
-    with open(trained/"predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    assert {"config.json", "split.json", "history.csv", "predictions.csv", "metrics.json",
+            "model.safetensors", "timing.csv", "figures", "report.html"} <= names
+    with open(trained/"predictions.csv", newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
     assert list(rows[0]) == ["path", "label", "fold", "group", "prob_no", "prob_yes"]
-    assert [r["path"] for r in rows] == sorted(r["path"] for r in rows) and all((slices/r["path"]).is_file() for r in rows)
+    assert [r["path"] for r in rows] == sorted(r["path"] for r in rows)
+    assert all((slices/r["path"]).is_file() for r in rows)
     assert all(abs(float(r["prob_no"]) + float(r["prob_yes"]) - 1) < 1e-5 for r in rows)
     metrics = json.loads((trained/"metrics.json").read_text(encoding="utf-8"))
     right = np.mean([(float(r["prob_yes"]) > .5) == (r["label"] == "yes") for r in rows])
-    assert abs(metrics["accuracy"]["value"] - right) < 1e-5 and metrics["accuracy"]["low"] <= right <= metrics["accuracy"]["high"]
+    assert abs(metrics["accuracy"]["value"] - right) < 1e-5
+    assert metrics["accuracy"]["low"] <= right <= metrics["accuracy"]["high"]
     assert json.loads((trained/"config.json").read_text(encoding="utf-8"))["classes"] == ["no", "yes"]
-    with open(trained/"history.csv", newline="", encoding="utf-8") as f: header = next(csv.reader(f))
+    with open(trained/"history.csv", newline="", encoding="utf-8") as f:
+        header = next(csv.reader(f))
     assert header == "epoch,train_loss,valid_loss,valid_accuracy,lr".split(",")
     page = (trained/"report.html").read_text(encoding="utf-8")
     assert "SIMULATED" in page and "Not a medical device" in page
@@ -61,7 +67,8 @@ def test_run_folder(trained, slices):
 
 def test_twice_the_same_bytes(run, slices, trained, tmp_path):
     "Two processes with one seed write the same predictions; another seed does not."
-    for name, seed in (("b", 0), ("c", 1)): run("btnb", "train", slices, "--out", tmp_path/name, *QUICK, "--epochs", 2, "--seed", seed)
+    for name, seed in (("b", 0), ("c", 1)):
+        run("btnb", "train", slices, "--out", tmp_path/name, *QUICK, "--epochs", 2, "--seed", seed)
     first = (trained/"predictions.csv").read_bytes()
     assert (tmp_path/"b/predictions.csv").read_bytes() == first != (tmp_path/"c/predictions.csv").read_bytes()
 
@@ -70,7 +77,8 @@ def test_a_second_run_destroys_nothing(run, slices, trained):
     "The same run again has nothing to do; another one is refused; resuming a finished one changes nothing."
     before = {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()}
     assert "nothing to do" in run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 2)
-    assert "--overwrite" in one_line(run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 3, rc=2))
+    assert "--overwrite" in one_line(run("btnb", "train", slices, "--out", trained, *QUICK,
+                                         "--epochs", 3, rc=2))
     run("btnb", "train", slices, "--out", trained, "--resume")
     assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
 
@@ -82,26 +90,39 @@ def test_stopped_and_resumed(run, slices, tmp_path, how):
     args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6)]
     run("btnb", *args, "--out", tmp_path/"whole")
     with open(tmp_path/"log", "w") as log:
-        process = subprocess.Popen([Path(sysconfig.get_path("scripts"))/"btnb", *args, "--out", tmp_path/"part"], stdout=log, stderr=log,
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # a background job ignores Ctrl-C, and so would its children
+        # a background job ignores Ctrl-C, and so would its children
+        process = subprocess.Popen([Path(sysconfig.get_path("scripts"))/"btnb", *args, "--out",
+                                    tmp_path/"part"], stdout=log, stderr=log,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         deadline = time.time() + 120
-        while not list((tmp_path/"part").glob("checkpoint-*.pt")) and time.time() < deadline and process.poll() is None: time.sleep(.01)
-        process.send_signal(how); code = process.wait()
+        while (not list((tmp_path/"part").glob("checkpoint-*.pt")) and time.time() < deadline
+               and process.poll() is None):
+            time.sleep(.01)
+        process.send_signal(how)
+        code = process.wait()
     assert code == (-how if how == signal.SIGKILL else 130), (tmp_path/"log").read_text()
     assert not (tmp_path/"part/report.html").exists()
     run("btnb", "train", slices, "--out", tmp_path/"part", "--resume")
-    for name in ("predictions.csv", "history.csv", "model.safetensors"): assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
+    for name in ("predictions.csv", "history.csv", "model.safetensors"):
+        assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
 
 
 def test_folds_and_four_classes(run, tmp_path):
     "Cross-validation on the four simulated classes: every slice once, and a metric for each class."
-    run("btnb", "train", phantom_folder(classes=("glioma", "meningioma", "notumor", "pituitary"), subjects=4, slices=2, seed=7), "--out", tmp_path/"r", *QUICK, "--epochs", 1, "--folds", 2)
-    with open(tmp_path/"r/predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
-    assert len(rows) == 32 and {r["fold"] for r in rows} == {"0", "1"} and "prob_pituitary" in rows[0]
+    run("btnb", "train",
+        phantom_folder(classes=("glioma", "meningioma", "notumor", "pituitary"), subjects=4,
+                       slices=2, seed=7), "--out", tmp_path/"r", *QUICK, "--epochs", 1, "--folds",
+        2)
+    with open(tmp_path/"r/predictions.csv", newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    assert len(rows) == 32
+    assert {r["fold"] for r in rows} == {"0", "1"}
+    assert "prob_pituitary" in rows[0]
     assert "auroc_glioma" in json.loads((tmp_path/"r/metrics.json").read_text(encoding="utf-8"))
     assert (tmp_path/"r/history.csv").exists() and (tmp_path/"r/fold_1/model.safetensors").exists()
     table = run("btnb", "predict", tmp_path/"r", phantom_folder(subjects=4, slices=2, seed=8)/"no")
-    assert table.splitlines()[0] == "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary" and len(table.splitlines()) == 9
+    assert table.splitlines()[0] == "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary"
+    assert len(table.splitlines()) == 9
 
 
 def test_demo(run, tmp_path):
@@ -129,26 +150,49 @@ def test_demo(run, tmp_path):
 def test_awkward_files(run, trained, tmp_path):
     "Each file of the folder nobody wants is read right or reported by name, one by one."
     ramp = np.add.outer(np.arange(80), np.arange(96)).astype(np.uint8)
-    grey = Image.fromarray(ramp); no = tmp_path/"no"; no.mkdir(); (tmp_path/"yes").mkdir(); grey.save(tmp_path/"yes/plain.png")
-    exif = Image.Exif(); exif[0x0112] = 6
-    grey.save(no/"UPPER.PNG"); grey.save(no/"png_inside.jpg", format="PNG"); grey.convert("P").save(no/"palette.png")
-    grey.convert("RGBA").save(no/"alpha.png"); grey.convert("LA").save(no/"grey_alpha.png"); grey.convert("CMYK").save(no/"print.jpg", quality=95)
-    Image.fromarray(ramp.astype(np.uint16)*257).save(no/"sixteen.png"); Image.fromarray(ramp.astype(np.uint16)*16).save(no/"twelve.png")
+    grey = Image.fromarray(ramp)
+    no = tmp_path/"no"
+    no.mkdir()
+    (tmp_path/"yes").mkdir()
+    grey.save(tmp_path/"yes/plain.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey.save(no/"UPPER.PNG")
+    grey.save(no/"png_inside.jpg", format="PNG")
+    grey.convert("P").save(no/"palette.png")
+    grey.convert("RGBA").save(no/"alpha.png")
+    grey.convert("LA").save(no/"grey_alpha.png")
+    grey.convert("CMYK").save(no/"print.jpg", quality=95)
+    Image.fromarray(ramp.astype(np.uint16)*257).save(no/"sixteen.png")
+    Image.fromarray(ramp.astype(np.uint16)*16).save(no/"twelve.png")
     Image.fromarray(ramp.astype(np.uint16)*257).save(no/"sixteen.tif")
     grey.rotate(90, expand=True).save(no/"turned.jpg", exif=exif, quality=95)
     good = {p.name for p in no.iterdir()}
-    (no/"empty.png").touch(); (no/"text.jpg").write_text("no picture"); (no/"note.txt").write_text("no picture")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 96), dtype=np.uint8)).save(no/"truncated.png")
-    (no/"truncated.png").write_bytes((no/"truncated.png").read_bytes()[:4000]); Image.new("1", (12000, 12000)).save(no/"huge.png")
-    for name in (".DS_Store", "Thumbs.db", ".ipynb_checkpoints/UPPER-checkpoint.PNG"): (no/name).parent.mkdir(exist_ok=True); (no/name).write_bytes(b"?")
-    for name in (".ipynb_checkpoints", "__MACOSX"): (tmp_path/name).mkdir(); grey.save(tmp_path/name/"x.png")
+    (no/"empty.png").touch()
+    (no/"text.jpg").write_text("no picture")
+    (no/"note.txt").write_text("no picture")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 96),
+                                                      dtype=np.uint8)).save(no/"truncated.png")
+    (no/"truncated.png").write_bytes((no/"truncated.png").read_bytes()[:4000])
+    Image.new("1", (12000, 12000)).save(no/"huge.png")
+    for name in (".DS_Store", "Thumbs.db", ".ipynb_checkpoints/UPPER-checkpoint.PNG"):
+        (no/name).parent.mkdir(exist_ok=True)
+        (no/name).write_bytes(b"?")
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (tmp_path/name).mkdir()
+        grey.save(tmp_path/name/"x.png")
     folder = MRIFolder(tmp_path)
-    assert folder.classes == ["no", "yes"] and {p.split("/")[1] for p in folder.paths if p.startswith("no/")} == good
-    for i, path in enumerate(folder.paths): assert np.abs(np.asarray(folder[i][0]).astype(int) - ramp).mean() < 3, path
+    assert folder.classes == ["no", "yes"]
+    assert {p.split("/")[1] for p in folder.paths if p.startswith("no/")} == good
+    for i, path in enumerate(folder.paths):
+        assert np.abs(np.asarray(folder[i][0]).astype(int) - ramp).mean() < 3, path
     reasons = {p.split("/")[1]: r for p, r in folder.bad}
     assert set(reasons) == {"empty.png", "text.jpg", "note.txt", "truncated.png", "huge.png"}
-    for name, reason in {"empty.png": "empty", "text.jpg": "not an image", "note.txt": "extension", "truncated.png": "damaged", "huge.png": "larger"}.items(): assert reason in reasons[name]
-    out = run("btnb", "predict", trained, no/"sixteen.png", no/"truncated.png", no/"UPPER.PNG", rc=2)
+    for name, reason in {"empty.png": "empty", "text.jpg": "not an image", "note.txt": "extension",
+                         "truncated.png": "damaged", "huge.png": "larger"}.items():
+        assert reason in reasons[name]
+    out = run("btnb", "predict", trained, no/"sixteen.png", no/"truncated.png", no/"UPPER.PNG",
+              rc=2)
     assert "truncated.png: damaged" in out and out.count(",no,") + out.count(",yes,") == 2
 
 
@@ -175,8 +219,11 @@ def test_slips(run, tmp_path, args, words):
 def test_read_only_folder(run, slices, tmp_path):
     "Where nothing may be written, one line says so."
     tmp_path.chmod(0o500)
-    try: assert str(tmp_path) in one_line(run("btnb", "train", slices, "--out", tmp_path/"r", *QUICK, rc=2))
-    finally: tmp_path.chmod(0o700)
+    try:
+        assert str(tmp_path) in one_line(run("btnb", "train", slices, "--out", tmp_path/"r", *QUICK,
+                                             rc=2))
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_debug_shows_the_traceback(run, tmp_path):
@@ -185,13 +232,16 @@ def test_debug_shows_the_traceback(run, tmp_path):
 
 def test_environment_variable(run, slices, tmp_path):
     "DATA left out is BRAIN_TUMOR_DATA."
-    out = run("btnb", "train", "--out", tmp_path/"r", *QUICK, "--epochs", 1, BRAIN_TUMOR_DATA=str(slices))
+    out = run("btnb", "train", "--out", tmp_path/"r", *QUICK, "--epochs", 1,
+              BRAIN_TUMOR_DATA=str(slices))
     assert "32 SIMULATED slices" in out
 
 
 def test_real_slices_twice(run, real_data, tmp_path):
     "The tutorial's recipe on the tutorial's slices (two of its ten epochs), twice: the same bytes, and no leak."
-    for name in "ab": run("btnb", "train", real_data, "--recipe", "tutorial", "--weights", "none", "--epochs", 2, "--out", tmp_path/name)
+    for name in "ab":
+        run("btnb", "train", real_data, "--recipe", "tutorial", "--weights", "none", "--epochs", 2,
+            "--out", tmp_path/name)
     assert (tmp_path/"a/predictions.csv").read_bytes() == (tmp_path/"b/predictions.csv").read_bytes()
     split = json.loads((tmp_path/"a/split.json").read_text(encoding="utf-8"))
     side = lambda part: {split["groups"][i] for i in split[part]}
@@ -204,7 +254,8 @@ def predicted(slices, tmp_path_factory):
     folder = MRIFolder(slices)
     rows = [["path", "label", "fold", "prob_no", "prob_yes"]]
     for path, target in zip(folder.paths, folder.targets):
-        rows.append([path, folder.classes[target], 0, *(("0.2", "0.8") if target else ("0.8", "0.2"))])
+        rows.append([path, folder.classes[target], 0,
+                     *(("0.2", "0.8") if target else ("0.8", "0.2"))])
     return rows
 
 

@@ -2,10 +2,8 @@
 import io
 import json
 import os
-import pickle
 import random
 import resource
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -19,14 +17,15 @@ from PIL import Image
 
 import faults
 from brain_tumor_nb import cli, runs
-from brain_tumor_nb.data import MRIFolder, PixelStore, read_image, resize_image
+from brain_tumor_nb.data import PixelStore, read_image, resize_image
 from brain_tumor_nb.evaluation import Predictions
 from brain_tumor_nb.parallel import launch, train_folds
 from brain_tumor_nb.splitting import make_folds
-from brain_tumor_nb.training import Config, checkpoints, load_checkpoint, train_split
+from brain_tumor_nb.training import Config, checkpoints, train_split
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, mounts and limits")
-QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32, "--batch-size", 8, "--no-probes")
+QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32,
+         "--batch-size", 8, "--no-probes")
 TINY = Config(arch="mobilenet_v3_small", size=32, batch_size=8, epochs=1, lr=1e-3)
 
 
@@ -41,21 +40,27 @@ def disk(tmp_path):
     "Mounts a file system in memory of so many kilobytes, and returns its folder; `options` such as ro."
     mounted = []
     def mount(kilobytes, options="rw"):
-        folder = tmp_path/"disk"; folder.mkdir(exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,{options}", "tmpfs", folder], capture_output=True, text=True)
-        if done.returncode: pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        folder = tmp_path/"disk"
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,{options}",
+                               "tmpfs", folder], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
         mounted.append(folder)
         return folder
     yield mount
-    for folder in mounted: subprocess.run(["umount", folder], check=True)
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
 
 
 def btnb(*args):
     "`btnb` in this process: its status and what it says on standard error."
     from contextlib import redirect_stderr, redirect_stdout
     with redirect_stderr(io.StringIO()) as err, redirect_stdout(io.StringIO()):
-        try: cli.main([str(a) for a in args])
-        except SystemExit as e: return e.code, err.getvalue()
+        try:
+            cli.main([str(a) for a in args])
+        except SystemExit as e:
+            return e.code, err.getvalue()
     return 0, err.getvalue()
 
 
@@ -78,7 +83,8 @@ def test_killed_at_twenty_random_moments(run):
 def test_full_disk(noise, disk):
     "The disk fills up while a checkpoint is written: one line; the checkpoints before it are whole, and with room the run goes on."
     folder = disk(100_000)
-    filler = folder/"filler"; filler.write_bytes(b"x"*55_000_000)
+    filler = folder/"filler"
+    filler.write_bytes(b"x"*55_000_000)
     line = one_line(btnb("train", noise.root, "--out", folder/"run", *QUICK, "--epochs", 4))
     assert "No space left on device" in line and str(folder) in line
     left = checkpoints(folder/"run")
@@ -91,7 +97,8 @@ def test_full_disk(noise, disk):
 @posix
 def test_read_only_disk(noise, disk):
     folder = disk(1000, "ro")
-    assert "Read-only file system" in one_line(btnb("train", noise.root, "--out", folder/"run", *QUICK))
+    assert "Read-only file system" in one_line(btnb("train", noise.root, "--out", folder/"run",
+                                                    *QUICK))
 
 
 @pytest.mark.parametrize("harm, words", [(lambda f: f.unlink(), "no such file"), (lambda f: Image.new("L", (32, 32)).save(f), "has changed since the folder was opened")])
@@ -99,7 +106,8 @@ def test_data_changed_during_the_run(monkeypatch, tmp_path, harm, words):
     "A slice that vanishes or changes after the folder was opened stops the run before it trains on it; nothing is reported."
     folder = faults.noise_folder(tmp_path/"data")
     real = runs.make_split
-    monkeypatch.setattr(runs, "make_split", lambda *a: (real(*a), harm(Path(folder.root)/"no/04.png"))[0])
+    monkeypatch.setattr(runs, "make_split",
+                        lambda *a: (real(*a), harm(Path(folder.root)/"no/04.png"))[0])
     line = one_line(btnb("train", folder.root, "--out", tmp_path/"run", *QUICK))
     assert "04.png" in line and words in line and not (tmp_path/"run/metrics.json").exists()
 
@@ -107,30 +115,37 @@ def test_data_changed_during_the_run(monkeypatch, tmp_path, harm, words):
 def test_two_runs_in_one_folder(noise, tmp_path):
     "The second says so, and the first is not disturbed."
     with runs.lock_run(tmp_path/"run"):
-        assert "another process" in one_line(btnb("train", noise.root, "--out", tmp_path/"run", *QUICK))
+        assert "another process" in one_line(btnb("train", noise.root, "--out", tmp_path/"run",
+                                                  *QUICK))
     assert [p.name for p in (tmp_path/"run").iterdir()] == [".lock"]
 
 
 def test_damaged_checkpoint_is_named(noise, tmp_path):
     "The newest checkpoint is damaged: a warning names it, the one before serves, and the result is the same."
     args = ("train", noise.root, *QUICK, "--epochs", 3)
-    assert btnb(*args, "--out", tmp_path/"whole")[0] == 0 == btnb(*args, "--out", tmp_path/"part")[0]
+    assert btnb(*args, "--out", tmp_path/"whole")[0] == 0 == btnb(*args, "--out",
+                                                                  tmp_path/"part")[0]
     newest = checkpoints(tmp_path/"part")[0]
     newest.write_bytes(newest.read_bytes()[:-100])
-    for name in ("report.html", "model.safetensors", "history.csv"): (tmp_path/"part"/name).unlink()
+    for name in ("report.html", "model.safetensors", "history.csv"):
+        (tmp_path/"part"/name).unlink()
     status, said = btnb("train", noise.root, "--out", tmp_path/"part", "--resume")
     assert status == 0 and f"btnb: warning: {newest} is damaged" in said
-    for name in ("model.safetensors", "history.csv", "predictions.csv"): assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
+    for name in ("model.safetensors", "history.csv", "predictions.csv"):
+        assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
 
 
 @posix
 def test_out_of_memory(run, noise, tmp_path):
     "A batch that does not fit is one line with the way out."
-    code = ("import resource, sys; from brain_tumor_nb.cli import main; used = int(open('/proc/self/statm').read().split()[0])*resource.getpagesize();"
+    code = ("import resource, sys; from brain_tumor_nb.cli import main; used = "
+            "int(open('/proc/self/statm').read().split()[0])*resource.getpagesize();"
             "resource.setrlimit(resource.RLIMIT_AS, (used + 10**9,)*2); main()")
-    said = run("python", "-c", code, "train", noise.root, "--out", tmp_path/"run", "--recipe", "tutorial", "--weights", "none", "--size", 1024, "--batch-size", 32, rc=2)
+    said = run("python", "-c", code, "train", noise.root, "--out", tmp_path/"run", "--recipe",
+               "tutorial", "--weights", "none", "--size", 1024, "--batch-size", 32, rc=2)
     lines = [l for l in said.splitlines() if l.startswith("btnb: ")]
-    assert lines == ["btnb: out of memory with batches of 32 slices of 1024 pixels: lower batch_size or size"], said
+    assert lines == ["btnb: out of memory with batches of 32 slices of 1024 pixels: lower "
+                     "batch_size or size"], said
 
 
 def test_odd_batches(noise):
@@ -138,16 +153,22 @@ def test_odd_batches(noise):
     store = PixelStore(noise, 32)
     split = make_folds(noise, np.arange(len(noise)), 5)[0]
     split.train = split.train[:17]
-    _, _, history = train_split(store, split, Config(arch="resnet18", size=32, batch_size=8, epochs=1, classes=("no", "yes")))
+    _, _, history = train_split(store, split,
+                                Config(arch="resnet18", size=32, batch_size=8, epochs=1,
+                                       classes=("no", "yes")))
     assert np.isfinite(history.rows[0]["train_loss"])
     split.train = split.train[:1]
-    with pytest.raises(ValueError, match="raise batch_size or size"): train_split(store, split, Config(arch="resnet18", size=32, batch_size=8, epochs=1, classes=("no", "yes")))
+    with pytest.raises(ValueError, match="raise batch_size or size"):
+        train_split(store, split,
+                    Config(arch="resnet18", size=32, batch_size=8, epochs=1, classes=("no", "yes")))
     split.valid = []
-    with pytest.raises(ValueError, match="part of the split is empty"): train_split(store, split, Config(arch="resnet18", size=32, classes=("no", "yes")))
+    with pytest.raises(ValueError, match="part of the split is empty"):
+        train_split(store, split, Config(arch="resnet18", size=32, classes=("no", "yes")))
 
 
 def test_not_a_number(noise, tmp_path):
-    assert "lower it (lr)" in one_line(btnb("train", noise.root, "--out", tmp_path/"run", *QUICK, "--lr", 900))
+    assert "lower it (lr)" in one_line(btnb("train", noise.root, "--out", tmp_path/"run", *QUICK,
+                                            "--lr", 900))
 
 
 # --- pictures made to harm
@@ -157,13 +178,20 @@ def mutate(rng, content):
     content = bytearray(content)
     for _ in range(rng.randint(1, 3)):
         at, kind = rng.randrange(len(content)), rng.randrange(6)
-        if kind == 0: content[at] = rng.randrange(256)
-        elif kind == 1: content[at] ^= 1 << rng.randrange(8)
-        elif kind == 2: del content[at:at + rng.randint(1, 200)]
-        elif kind == 3: content[at:at] = rng.randbytes(rng.randint(1, 50))
-        elif kind == 4: content[at:at] = content[at:at + 300]
-        else: content[16:24] = rng.randbytes(8)                          # where a PNG keeps its width and height
-        if len(content) < 30: break
+        if kind == 0:
+            content[at] = rng.randrange(256)
+        elif kind == 1:
+            content[at] ^= 1 << rng.randrange(8)
+        elif kind == 2:
+            del content[at:at + rng.randint(1, 200)]
+        elif kind == 3:
+            content[at:at] = rng.randbytes(rng.randint(1, 50))
+        elif kind == 4:
+            content[at:at] = content[at:at + 300]
+        else:
+            content[16:24] = rng.randbytes(8)  # where a PNG keeps its width and height
+        if len(content) < 30:
+            break
     return bytes(content)
 
 
@@ -171,27 +199,40 @@ def mutate(rng, content):
 def test_two_thousand_bad_pictures(run, tmp_path):
     "Mutated JPEG, PNG and TIFF: each is read or refused with its name, none crashes, hangs, or takes more than 500 MB."
     said = run("python", Path(__file__), tmp_path)
-    report = json.loads(next(l for l in said.splitlines() if l.startswith("{")))         # among what libtiff complains of
-    assert report["read"] + report["refused"] == 2000 and report["refused"] > 200 and report["read"] > 200
+    # among what libtiff complains of
+    report = json.loads(next(l for l in said.splitlines() if l.startswith("{")))
+    assert report["read"] + report["refused"] == 2000
+    assert report["refused"] > 200
+    assert report["read"] > 200
     assert report["megabytes"] < 500 and report["slowest"] < 10, report
 
 
 def fuzz(folder):
     "Read 2000 mutated pictures as a folder would be, and say how many could be, how long the slowest took, and how much memory was needed."
-    rng, grey = random.Random(0), Image.fromarray(np.add.outer(np.arange(120), np.arange(100)).astype(np.uint8))
+    rng, grey = random.Random(0), Image.fromarray(np.add.outer(np.arange(120),
+                                                               np.arange(100)).astype(np.uint8))
     seeds = []
     for name, options in (("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("TIFF", {"compression": "tiff_lzw"}), ("PNG", {"optimize": True})):
-        (grey if len(seeds) < 4 else grey.convert("P")).save(buffer := io.BytesIO(), name, **options); seeds.append(buffer.getvalue())
+        (grey if len(seeds) < 4 else grey.convert("P")).save(buffer := io.BytesIO(), name,
+                                                             **options)
+        seeds.append(buffer.getvalue())
     def rss(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1000
     before, counts, slowest = rss(), {True: 0, False: 0}, 0.
     for i in range(2000):
-        path = Path(folder)/f"{i}.png"; path.write_bytes(mutate(rng, seeds[i % len(seeds)]))
+        path = Path(folder)/f"{i}.png"
+        path.write_bytes(mutate(rng, seeds[i % len(seeds)]))
         start = time.perf_counter()
-        try: assert resize_image(read_image(path), 64).size == (64, 64); good = True
-        except ValueError as e: assert str(path) in str(e); good = False
-        counts[good] += 1; slowest = max(slowest, time.perf_counter() - start)
+        try:
+            assert resize_image(read_image(path), 64).size == (64, 64)
+            good = True
+        except ValueError as e:
+            assert str(path) in str(e)
+            good = False
+        counts[good] += 1
+        slowest = max(slowest, time.perf_counter() - start)
         path.unlink()
-    print(json.dumps({"read": counts[True], "refused": counts[False], "slowest": round(slowest, 2), "megabytes": round(rss() - before)}))
+    print(json.dumps({"read": counts[True], "refused": counts[False], "slowest": round(slowest, 2),
+                      "megabytes": round(rss() - before)}))
 
 
 # --- more than one process
@@ -200,34 +241,48 @@ def test_two_processes_are_as_one(noise):
     "The same split, statistics and, but for rounding, predictions; each slice once an epoch; with batch normalisation a difference, and equal statistics everywhere."
     one = faults.shared_fit(faults.plain_net, noise.root)
     two = launch(faults.shared_fit, faults.plain_net, noise.root, processes=2)
-    assert two["stats"] == one["stats"] and len(two["seen"]) in (3*15, 3*16) and set(two["seen"]) <= set(one["seen"])
-    np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5); np.testing.assert_allclose(two["valid"], one["valid"], rtol=1e-5)
-    assert np.abs(one["logits"]).max() < 5                                               # not so sure that nothing could differ
+    assert two["stats"] == one["stats"]
+    assert len(two["seen"]) in (3*15, 3*16)
+    assert set(two["seen"]) <= set(one["seen"])
+    np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5)
+    np.testing.assert_allclose(two["valid"], one["valid"], rtol=1e-5)
+    assert np.abs(one["logits"]).max() < 5  # not so sure that nothing could differ
     np.testing.assert_allclose(two["logits"], one["logits"], atol=1e-5)
-    one, two = faults.shared_fit(faults.normal_net, noise.root), launch(faults.shared_fit, faults.normal_net, noise.root, processes=2)
+    one, two = faults.shared_fit(faults.normal_net, noise.root), launch(faults.shared_fit,
+                                                                        faults.normal_net,
+                                                                        noise.root, processes=2)
     difference = np.abs(np.array(two["logits"]) - one["logits"]).max()
     assert 1e-4 < difference < 1, difference
 
 
 def test_torchrun(run, noise, tmp_path):
     "`btnb train` under torchrun: one voice, one writer, the files of a run."
-    said = run("torchrun", "--nproc-per-node", 2, "--standalone", "--no-python", "btnb", "train", noise.root, "--out", tmp_path/"run", *QUICK, "--epochs", 1, OMP_NUM_THREADS="1",
+    said = run("torchrun", "--nproc-per-node", 2, "--standalone", "--no-python", "btnb", "train",
+               noise.root, "--out", tmp_path/"run", *QUICK, "--epochs", 1, OMP_NUM_THREADS="1",
                PATH=sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"])
-    assert said.count("report: ") == 1 and len(Predictions.load(tmp_path/"run/predictions.csv")) == 8
-    assert "holds this very run" in btnb("train", noise.root, "--out", tmp_path/"run", *QUICK, "--epochs", 1)[1]
+    assert said.count("report: ") == 1
+    assert len(Predictions.load(tmp_path/"run/predictions.csv")) == 8
+    assert "holds this very run" in btnb("train", noise.root, "--out", tmp_path/"run", *QUICK,
+                                         "--epochs", 1)[1]
 
 
 def test_folds_on_a_dask_cluster(noise, tmp_path):
     "The same predictions from the processes of a Dask cluster as from this one."
     distributed, joblib = pytest.importorskip("distributed"), pytest.importorskip("joblib")
-    splits, config = make_folds(noise, np.arange(len(noise)), 2), Config(**{**vars(TINY), "classes": ("no", "yes")})
-    threads = torch.get_num_threads(); torch.set_num_threads(1)
+    splits, config = make_folds(noise, np.arange(len(noise)),
+                                2), Config(**{**vars(TINY), "classes": ("no", "yes")})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         here, _ = train_folds(noise, splits, config, tmp_path/"here")
-        with distributed.Client(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None), joblib.parallel_config(backend="dask"):
+        with distributed.Client(n_workers=1, threads_per_worker=1, processes=True,
+                                dashboard_address=None), joblib.parallel_config(backend="dask"):
             there, _ = train_folds(noise, splits, config, tmp_path/"there", jobs=os.cpu_count())
-    finally: torch.set_num_threads(threads)
-    for a, b in zip(here, there): np.testing.assert_array_equal(a.probs, b.probs)
+    finally:
+        torch.set_num_threads(threads)
+    for a, b in zip(here, there):
+        np.testing.assert_array_equal(a.probs, b.probs)
 
 
-if __name__ == "__main__": fuzz(sys.argv[1])
+if __name__ == "__main__":
+    fuzz(sys.argv[1])

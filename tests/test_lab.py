@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])),
+               None)
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def lab(tmp_path):
     "Address of a JupyterLab on a copy of the notebooks, with all cells kept in the page and no settings of this machine."
     shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=shutil.ignore_patterns(".*", "__pycache__"))
     settings = tmp_path/"settings"
-    for name, values in {"notebook-extension/tracker": {"windowingMode": "none"}, "apputils-extension/notification": {"fetchNews": "false"}}.items():
+    for name, values in {"notebook-extension/tracker": {"windowingMode": "none"},
+                         "apputils-extension/notification": {"fetchNews": "false"}}.items():
         file = settings/"@jupyterlab"/f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(values))
@@ -29,21 +31,28 @@ def lab(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token, log = secrets.token_hex(8), tmp_path/"lab.log"
-    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(settings), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path/"workspaces"), "JUPYTER_CONFIG_DIR": str(tmp_path/"config")}
+    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(settings),
+           "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path/"workspaces"),
+           "JUPYTER_CONFIG_DIR": str(tmp_path/"config")}
     env.pop("BRAIN_TUMOR_DATA", None)
     with log.open("w") as out:
-        server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-                                   f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path}"],
-                                  env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser",
+                                   "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+                                   "--ServerApp.port_retries=0",
+                                   f"--IdentityProvider.token={token}",
+                                   f"--ServerApp.root_dir={tmp_path}"], env=env,
+                                  stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         for _ in range(120):
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5).close()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}",
+                                       timeout=5).close()
                 break
             except OSError:
                 assert server.poll() is None, log.read_text()
                 time.sleep(.5)
-        else: pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+        else:
+            pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
         yield f"http://127.0.0.1:{port}/lab/tree/nbs/tutorial.ipynb?token={token}&reset"
     finally:
         server.terminate()
@@ -55,32 +64,41 @@ def test_tutorial_in_jupyterlab(lab, tmp_path):
     playwright = pytest.importorskip("playwright.sync_api")
     book = tmp_path/"nbs"/"tutorial.ipynb"
     before = json.loads(book.read_text(encoding="utf-8"))["cells"]
-    pictures = sum("image/png" in output.get("data", {}) for cell in before for output in cell.get("outputs", []))
+    pictures = sum("image/png" in output.get("data", {}) for cell in before
+                   for output in cell.get("outputs", []))
     assert pictures, "the tutorial stores no picture"
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        browser = driver.chromium.launch(executable_path=BROWSER,
+                                         args=["--no-sandbox", "--disable-gpu",
+                                               "--disable-background-networking"])
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         page.goto(lab)
         page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_text("python3 | Idle")).first.wait_for(timeout=120_000)
         page.get_by_role("menuitem", name="Edit", exact=True).click()
         page.get_by_text("Clear Outputs of All Cells").click()
-        page.wait_for_function("() => !document.querySelector('.jp-OutputArea-output')", timeout=30_000)
+        page.wait_for_function("() => !document.querySelector('.jp-OutputArea-output')",
+                               timeout=30_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
         done = """() => { const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(o => o.textContent.trim());
                           return prompts.length && !prompts.includes('[*]:') && prompts.some(o => /^\\[\\d+\\]:$/.test(o)) }"""
-        try: page.wait_for_function(done, timeout=300_000)
-        finally: page.screenshot(path=tmp_path/"tutorial.png")
+        try:
+            page.wait_for_function(done, timeout=300_000)
+        finally:
+            page.screenshot(path=tmp_path/"tutorial.png")
         page.get_by_role("menuitem", name="File", exact=True).click()
         page.get_by_text("Save Notebook", exact=True).click()
         page.locator(".jp-mod-dirty").wait_for(state="detached", timeout=30_000)
-        shown = page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea-output img')].filter(o => o.complete && o.naturalWidth > 50).length")
+        shown = page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea-output "
+                              "img')].filter(o => o.complete && o.naturalWidth > 50).length")
         page.set_viewport_size({"width": 1300, "height": 8000})
         page.screenshot(path=tmp_path/"tutorial.png")
         browser.close()
     print(f"screenshot: {tmp_path/'tutorial.png'}")
-    after = [cell for cell in json.loads(book.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-    errors = [output for cell in after for output in cell["outputs"] if output["output_type"] == "error"]
+    after = [cell for cell in json.loads(book.read_text(encoding="utf-8"))["cells"]
+             if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    errors = [output for cell in after for output in cell["outputs"]
+              if output["output_type"] == "error"]
     assert not errors, errors
     assert all(cell["execution_count"] for cell in after), "not every cell was run"
     assert shown == pictures, f"{pictures} pictures are stored, {shown} appeared; see {tmp_path/'tutorial.png'}"

@@ -19,19 +19,23 @@ def nbdev_test(run, path, *options, **env):
     assert "No files were eligible" not in out and "Success" in out, out
 
 
-READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'      # the others see simulated slices and the sample alone
+# the others see simulated slices and the sample alone
+READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'
 reads_data = [path for path in NOTEBOOKS if re.search(READS_DATA, path.read_text(encoding="utf-8"))]
 
 @by_name
 def test_notebook(run, path):
     "By nbdev: on the real slices, with the cells that need them, where there are any and the notebook reads a folder; else on the simulated ones, as `test_stored_outputs` always does."
-    if path in reads_data and REAL.is_dir(): nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(REAL))
-    else: nbdev_test(run, path, BRAIN_TUMOR_DATA=None)
+    if path in reads_data and REAL.is_dir():
+        nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(REAL))
+    else:
+        nbdev_test(run, path, BRAIN_TUMOR_DATA=None)
 
 
 def nbval(run, root, path, rc=0):
     "Runs `pytest --nbval` on one notebook of the checkout, or copy of it, at `root`."
-    return run("python", "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-p", "no:xdist", "--color=no", path.relative_to(root), cwd=root, rc=rc)
+    return run("python", "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-p", "no:xdist",
+               "--color=no", path.relative_to(root), cwd=root, rc=rc)
 
 
 @by_name
@@ -45,15 +49,19 @@ def first_text(cells):
     for i, cell in enumerate(cells):
         for output in cell.get("outputs", []):
             lines = output.get("text") or output.get("data", {}).get("text/plain")
-            if lines and "<Figure" not in lines[0]: return i, lines
+            if lines and "<Figure" not in lines[0]:
+                return i, lines
     return None
 
 
 def test_altered_output_is_noticed(run, tmp_path):
     "nbval passes a copy of a notebook, and fails once a character of a stored output is changed. The copy ends after that output, to be quick."
     (tmp_path/"nbs").mkdir()
-    for name in ("settings.ini", "pyproject.toml", "nbs/conftest.py"): shutil.copy(ROOT/name, tmp_path/name)
-    texts = {path: first_text(json.loads(path.read_text(encoding="utf-8"))["cells"]) for path in NOTEBOOKS if path.name[0].isdigit()}  # the others read tables beside them
+    for name in ("settings.ini", "pyproject.toml", "nbs/conftest.py"):
+        shutil.copy(ROOT/name, tmp_path/name)
+    # the others read tables beside them
+    texts = {path: first_text(json.loads(path.read_text(encoding="utf-8"))["cells"])
+             for path in NOTEBOOKS if path.name[0].isdigit()}
     path = min((path for path in texts if texts[path]), key=lambda path: texts[path][0])
     book, copy = json.loads(path.read_text(encoding="utf-8")), tmp_path/"nbs"/path.name
     last, lines = first_text(book["cells"])

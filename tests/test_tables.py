@@ -26,7 +26,8 @@ import rows  # noqa: E402
 
 
 def read(file):
-    with file.open(encoding="utf-8", newline="") as f: return list(csv.DictReader(f))
+    with file.open(encoding="utf-8", newline="") as f:
+        return list(csv.DictReader(f))
 
 
 @pytest.fixture(scope="module")
@@ -54,27 +55,36 @@ def test_every_row_names_how_it_was_measured(measured):
     assert {r["split"] for r in found} == {"random", "patients"}
     assert len({(r["set"], r["split"], r["model"]) for r in found}) == len(found) == 16
     for r in found:
-        assert all(r[k] for k in ("data", "folds", "units", "settings", "machine", "commit", "command")), r
-        assert r["groups"] == "20" and r["slices"] == "40" and r["fold"] == "all"   # patients, whatever the split
+        assert all(r[k]
+                   for k in ("data", "folds", "units", "settings", "machine", "commit",
+                             "command")), r
+        # patients, whatever the split
+        assert r["groups"] == "20" and r["slices"] == "40" and r["fold"] == "all"
     assert len({r["folds"] for r in found}) == 2 and len({r["units"] for r in found}) == 1
 
 
 def test_what_is_measured_is_left_alone(measured):
     folder, reference = measured
     before = (folder/"results.csv").read_bytes()
-    assert "accuracy" not in reference("--model", "probes", "--model", "frozen", "--split", "patients", "--resume")
+    assert "accuracy" not in reference("--model", "probes", "--model", "frozen", "--split",
+                                       "patients", "--resume")
     assert (folder/"results.csv").read_bytes() == before
 
 
 def test_one_fold_never_replaces_all(measured):
     folder, reference = measured
     reference("--model", "tutorial", "--split", "patients", "--fold", 1)
-    row = next(r for r in read(folder/"results.csv") if (r["split"], r["model"]) == ("patients", "tutorial"))
+    row = next(r for r in read(folder/"results.csv")
+               if (r["split"], r["model"]) == ("patients", "tutorial"))
     assert row["fold"] == "1" and row["slices"] == "8" and int(row["seconds"]) > 0
-    assert set(rows.load_kept(rows.kept_file("few", "patients", "tutorial", folder/"kept")).folds) == {1}
-    assert compare.compare("few", "patients/tutorial", "patients/frozen", folder/"kept")["slices"] == 8
-    assert "accuracy" not in reference("--model", "tutorial", "--split", "patients", "--fold", 1, "--resume")
-    assert "accuracy" not in reference("--model", "frozen", "--split", "patients", "--fold", 1, "--resume")
+    assert set(rows.load_kept(rows.kept_file("few", "patients", "tutorial",
+                                             folder/"kept")).folds) == {1}
+    assert compare.compare("few", "patients/tutorial", "patients/frozen",
+                           folder/"kept")["slices"] == 8
+    assert "accuracy" not in reference("--model", "tutorial", "--split", "patients", "--fold", 1,
+                                       "--resume")
+    assert "accuracy" not in reference("--model", "frozen", "--split", "patients", "--fold", 1,
+                                       "--resume")
     assert not any((folder/"work").iterdir())
 
 
@@ -92,9 +102,11 @@ def test_kept_predictions_say_what_the_rows_say(measured, run):
 
 def test_slips_are_answered_in_one_line(measured, run):
     folder, reference = measured
-    assert "is not split by patients" in run("python", "tools/reference.py", "brain_tumor_dataset", folder, "--split", "patients", rc=2)
+    assert "is not split by patients" in run("python", "tools/reference.py", "brain_tumor_dataset",
+                                             folder, "--split", "patients", rc=2)
     assert "Traceback" not in run("python", "tools/reference.py", "few", folder/"nowhere", rc=1)
-    assert "measure that row" in run("python", "tools/compare.py", "few", "patients/few", "patients/frozen", "--kept", folder/"kept", rc=2)
+    assert "measure that row" in run("python", "tools/compare.py", "few", "patients/few",
+                                     "patients/frozen", "--kept", folder/"kept", rc=2)
 
 
 @pytest.fixture
@@ -118,10 +130,13 @@ def test_a_recipe_is_chosen_without_the_fold_it_predicts(study):
             assert not set(few.groups[s.train]) & set(few.groups[s.valid])
     few.inner_aurocs("32 pixels")
     splits = sum((recipe.without(folds, few.pairs) for folds in few.divisions), [])
-    found = few.predictions("32 pixels", "inner", splits)                   # kept: nothing is trained again
+    found = few.predictions("32 pixels", "inner", splits)  # kept: nothing is trained again
     own = [few.folder.paths[i] for i in few.divisions[0][2].valid]
-    spoiled = replace(found, probs=np.where(np.isin(found.paths, own)[:, None], found.probs[:, ::-1], found.probs))
-    assert few.inner_auroc(spoiled, 0, 2) == few.inner_auroc(found, 0, 2)   # fold 2 has no part in its own choice
+    spoiled = replace(found,
+                      probs=np.where(np.isin(found.paths, own)[:, None], found.probs[:, ::-1],
+                                     found.probs))
+    # fold 2 has no part in its own choice
+    assert few.inner_auroc(spoiled, 0, 2) == few.inner_auroc(found, 0, 2)
     assert few.inner_auroc(spoiled, 0, 3) != few.inner_auroc(found, 0, 3)
 
 
@@ -143,7 +158,7 @@ def test_the_chosen_candidates_are_pooled(study, tmp_path, limit):
     recipe.measure("few", some, tmp_path/"recipe.csv", tmp_path/"kept", "this test")
     found = {r["candidate"]: r for r in read(tmp_path/"recipe.csv")}
     assert list(found) == [*inner, "chosen"]
-    assert sum(int(found[c]["chosen_in"]) for c in inner) == 10             # two divisions of five folds
+    assert sum(int(found[c]["chosen_in"]) for c in inner) == 10  # two divisions of five folds
     nested(tmp_path/"recipe.csv", tmp_path/"kept")
     if limit == 1:
         assert [bool(found[c]["accuracy"]) for c in inner] == [c in outer for c in inner]
@@ -185,9 +200,11 @@ def test_transfer_to_slices_without_tumour_counts_false_alarms(run, trained, sli
     other = phantom_folder(classes=("no", "yes"), subjects=4, slices=2, seed=4)
     shutil.copytree(f"{other}/no", tmp_path/"healthy/none")
     shutil.copy(next((slices/"no").iterdir()), tmp_path/"healthy/none/seen.png")
-    run("python", "tools/transfer.py", trained, slices, tmp_path/"healthy", "--map", "none=no", "--out", tmp_path/"transfer.csv")
+    run("python", "tools/transfer.py", trained, slices, tmp_path/"healthy", "--map", "none=no",
+        "--out", tmp_path/"transfer.csv")
     row, = read(tmp_path/"transfer.csv")
-    assert int(row["tested"]) + int(row["left_out"]) == 9 and int(row["left_out"]) >= 1   # a training slice is never a test slice
+    # a training slice is never a test slice
+    assert int(row["tested"]) + int(row["left_out"]) == 9 and int(row["left_out"]) >= 1
     assert row["positive"] == "0" and row["auroc"] == "" and 0 <= float(row["specificity"]) <= 1
 
 
@@ -198,7 +215,8 @@ def test_exhibit_shows_a_planted_leak():
     y = (patient % 2).astype(int)
     x = rng.normal(size=(100, 8))[patient] + rng.normal(size=(400, 8))/100
     train, valid = np.arange(400)[np.arange(400) % 4 > 0], np.arange(400)[::4]
-    right, sizes = exhibits.predict_fold(exhibits.fitter(x, y, "nearest"), y, train, valid, patient//2 % 10, rng)
+    right, sizes = exhibits.predict_fold(exhibits.fitter(x, y, "nearest"), y, train, valid,
+                                         patient//2 % 10, rng)
     assert all(right[name].min() > 1 - 1e-9 for name in ("all", "other slices", "other patients"))
     assert .3 < right["patient"].mean() < .7
     assert sizes["patient"] == sizes["other slices"] == [270]*10 and sizes["all"] == [300]
@@ -214,19 +232,25 @@ def test_control_leaves_out_as_many_of_each_class():
 
 def test_exhibit_is_measured_twice_the_same(run, slices, tmp_path):
     for name in ("a", "b"):
-        run("python", "tools/exhibits.py", "few", slices, "--seeds", 1, "--out", tmp_path/f"{name}.csv")
+        run("python", "tools/exhibits.py", "few", slices, "--seeds", 1, "--out",
+            tmp_path/f"{name}.csv")
     assert (tmp_path/"a.csv").read_bytes() == (tmp_path/"b.csv").read_bytes()
     found = read(tmp_path/"a.csv")
-    assert {(r["model"], r["measure"]) for r in found} == {(m, f) for m in ("frozen", "nearest") for f in ("accuracy", "sensitivity, no", "sensitivity, yes")}
-    assert len(found) == 54 and all(float(r["low"]) <= float(r["value"]) <= float(r["high"]) for r in found)
-    assert "must be 1 or more" in run("python", "tools/exhibits.py", "few", slices, "--seeds", 0, rc=2)
+    assert {(r["model"], r["measure"]) for r in found} == {(m, f) for m in ("frozen", "nearest")
+                                                           for f in ("accuracy", "sensitivity, no",
+                                                                     "sensitivity, yes")}
+    assert len(found) == 54
+    assert all(float(r["low"]) <= float(r["value"]) <= float(r["high"]) for r in found)
+    assert "must be 1 or more" in run("python", "tools/exhibits.py", "few", slices, "--seeds", 0,
+                                      rc=2)
 
 
 def agree(table, kept, close=.001):
     "Accuracy and AUROC of every row whose predictions are kept."
     for r in read(table):
         file = rows.kept_file(r["set"], r["split"], r["model"], kept)
-        if not file.exists(): continue
+        if not file.exists():
+            continue
         pred = rows.load_kept(file)
         found = all_metrics(pred)
         assert len(pred) == int(r["slices"]) and set(pred.paths) <= set(rows.load_groups(r["set"], kept)), r
@@ -237,7 +261,8 @@ def agree(table, kept, close=.001):
 def nested(table, kept, close=.001):
     "The figures of every choice, as means over the divisions, are those of the kept predictions."
     for r in read(table):
-        if r["candidate"] != "chosen": continue
+        if r["candidate"] != "chosen":
+            continue
         pred = rows.load_kept(kept/r["set"]/"nested.csv.gz")
         division = np.array(pred.folds)//5
         every = [all_metrics(pred[division == d]) for d in range(int(r["seeds"]))]
@@ -289,8 +314,10 @@ def test_withdrawn_folds_are_refused(tmp_path):
         train = [i for i, d in enumerate(digits) if d != fold]
         file = tmp_path/f"{fold}.json"
         Split(train, valid, paths, [0]*len(paths), 0, "").save(file)
-        with pytest.raises(ValueError, match="34bce4, withdrawn because mirror images"): Split.load(file)
-        with pytest.raises(ValueError, match="34bce4"): refuse_withdrawn([paths[i] for i in valid[::-1]])
+        with pytest.raises(ValueError, match="34bce4, withdrawn because mirror images"):
+            Split.load(file)
+        with pytest.raises(ValueError, match="34bce4"):
+            refuse_withdrawn([paths[i] for i in valid[::-1]])
         refuse_withdrawn([paths[i] for i in valid[1:]])
 
 
@@ -299,5 +326,6 @@ def test_published_folds_keep_patients_together():
     folds = {"subject": {}, "cheng_file": {}, "group": {}}
     for r in known_rows("brain_mri_4class").values():
         for key, seen in folds.items():
-            if r[key]: assert seen.setdefault(r[key], r["fold"]) == r["fold"], r
+            if r[key]:
+                assert seen.setdefault(r[key], r["fold"]) == r["fold"], r
     assert len(folds["subject"]) == 209 and len(folds["cheng_file"]) == 2800

@@ -47,17 +47,21 @@ def installed(tmp_path_factory, run, wheel):
     folder = tmp_path_factory.mktemp("empty")/"venv"
     run("python", "-m", "venv", "--without-pip", folder)
     bin = folder/("Scripts" if os.name == "nt" else "bin")
-    run("python", "-m", "pip", "--python", bin/"python", "install", "--no-deps", "--no-index", "--force-reinstall", wheel,
-        cwd=folder, PYTHONPATH=None)
-    site = subprocess.check_output([bin/"python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True).strip()
+    run("python", "-m", "pip", "--python", bin/"python", "install", "--no-deps", "--no-index",
+        "--force-reinstall", wheel, cwd=folder, PYTHONPATH=None)
+    site = subprocess.check_output([bin/"python", "-c",
+                                    "import sysconfig; print(sysconfig.get_path('purelib'))"],
+                                   text=True).strip()
     Path(site, "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return bin
 
 
 def elsewhere(program, *args, cwd):
     "Runs a command away from the checkout, without a way back to it."
-    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run([program, *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8")
+    env = {key: value for key, value in os.environ.items()
+           if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run([program, *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -65,7 +69,8 @@ def elsewhere(program, *args, cwd):
 def test_wheel_holds_the_library(wheel):
     "Every file of the library is in it, and nothing else of the checkout."
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    files = {path.relative_to(ROOT).as_posix() for path in LIB.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    files = {path.relative_to(ROOT).as_posix() for path in LIB.rglob("*") if path.is_file()
+             and "__pycache__" not in path.parts}
     assert held == files - {"brain_tumor_nb/_modidx.py"}
 
 
@@ -94,15 +99,19 @@ print(folder, masks, len({row["subject"] for row in rows}))
 
 
 def test_every_module_imports(installed, tmp_path):
-    names = ["brain_tumor_nb", *(f"brain_tumor_nb.{path.stem}" for path in LIB.glob("*.py") if path.stem not in ("__init__", "_modidx"))]
+    names = ["brain_tumor_nb",
+             *(f"brain_tumor_nb.{path.stem}" for path in LIB.glob("*.py")
+               if path.stem not in ("__init__", "_modidx"))]
     code = "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
     files = elsewhere(installed/"python", "-c", code, *names, cwd=tmp_path).split("\n")[:-1]
-    assert len(files) == len(names) and all(Path(file).is_relative_to(installed.parent) for file in files), files
+    assert len(files) == len(names) and all(Path(file).is_relative_to(installed.parent)
+                                            for file in files), files
 
 
 def test_command(installed, tmp_path):
     help = elsewhere(installed/"btnb", "--help", cwd=tmp_path)
-    assert "demo" in help and "demo" in elsewhere(installed/"python", "-m", "brain_tumor_nb", "--help", cwd=tmp_path)
+    assert "demo" in help
+    assert "demo" in elsewhere(installed/"python", "-m", "brain_tumor_nb", "--help", cwd=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -112,13 +121,17 @@ def plain(name): return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lo
 def test_imports_are_declared():
     "What the library imports is a requirement or in an extra that is not for development, and every requirement is imported."
     required = {plain(name) for name in cfg["requirements"].split()}
-    extra = {plain(name) for key in cfg if key.endswith("_requirements") and key != "dev_requirements" for name in cfg[key].split()}
+    extra = {plain(name) for key in cfg if key.endswith("_requirements")
+             and key != "dev_requirements" for name in cfg[key].split()}
     tops = set()
     for path in LIB.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import): tops |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and not node.level: tops.add(node.module.split(".")[0])
+            if isinstance(node, ast.Import):
+                tops |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                tops.add(node.module.split(".")[0])
     known = packages_distributions()
-    used = {plain(dist) for top in tops - sys.stdlib_module_names - {"brain_tumor_nb"} for dist in known.get(top, [top])}
+    used = {plain(dist) for top in tops - sys.stdlib_module_names - {"brain_tumor_nb"}
+            for dist in known.get(top, [top])}
     assert used <= required | extra, f"imported, but no requirement: {sorted(used - required - extra)}"
     assert required <= used, f"required, but not imported: {sorted(required - used)}"

@@ -23,10 +23,14 @@ SLICES, VERSIONS, PATTERNS = 1200, 8, 64
 
 def vary(im, rng):
     "A slice with some of the changes that must not count."
-    if rng.random() < .8: im = crop(im, rng, rng.uniform(.02, .15))
-    if rng.random() < .5: im = im.rotate(rng.uniform(-4, 4), Image.Resampling.BILINEAR)
-    if rng.random() < .5: im = gamma(im, rng)
-    if rng.random() < .3: im = jpeg(im, rng)
+    if rng.random() < .8:
+        im = crop(im, rng, rng.uniform(.02, .15))
+    if rng.random() < .5:
+        im = im.rotate(rng.uniform(-4, 4), Image.Resampling.BILINEAR)
+    if rng.random() < .5:
+        im = gamma(im, rng)
+    if rng.random() < .3:
+        im = jpeg(im, rng)
     return im
 
 
@@ -41,7 +45,8 @@ def fit(classes):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("folder", type=Path, help="Jun Cheng's set, with its manifest.csv")
     p.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent/"brain_tumor_nb/known/descriptor.npz")
     p.add_argument("--slices", type=int, default=SLICES)
@@ -53,14 +58,18 @@ def main():
     rows = []
     for i in chosen:
         im = folder.load(i)
-        rows.append(coarse(np.stack([thumbnail(v) for v in [im, *(vary(im, rng) for _ in range(VERSIONS - 1))]])))
+        rows.append(coarse(np.stack([thumbnail(v)
+                                     for v in [im,
+                                               *(vary(im, rng) for _ in range(VERSIONS - 1))]])))
     rows = np.array(rows)
     flipped = rows.reshape(*rows.shape[:2], 16, 16)[..., ::-1].reshape(rows.shape)
     mean, patterns = fit(np.concatenate([rows, flipped]))
     file = io.BytesIO()
     np.savez(file, mean=mean.astype(np.float16), patterns=patterns.astype(np.float16))
     write_file(a.out, file.getvalue())
-    print(f"{a.out.name}: {len(chosen)} slices of {len(mine)} subjects, {a.out.stat().st_size} bytes")
+    print(f"{a.out.name}: {len(chosen)} slices of {len(mine)} subjects, {a.out.stat().st_size} "
+          "bytes")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

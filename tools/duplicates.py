@@ -32,7 +32,8 @@ def subjects(folder):
 
 def row(name, who, what, n, counts):
     "One row: how many of `n` pairs are joined at each least agreement."
-    return dict(set=name, subjects=who, what=what, pairs=n, **{f"at_{t:.2f}": int(c) for t, c in zip(LEAST, counts)}, commit=commit())
+    return dict(set=name, subjects=who, what=what, pairs=n,
+                **{f"at_{t:.2f}": int(c) for t, c in zip(LEAST, counts)}, commit=commit())
 
 
 def planted(folder, thumbs, chosen, names, rng):
@@ -40,10 +41,12 @@ def planted(folder, thumbs, chosen, names, rng):
     copies = []
     for i in chosen:
         im = folder.load(i)
-        for n in names: im = CHANGES[n](im, rng)
+        for n in names:
+            im = CHANGES[n](im, rng)
         copies.append(thumbnail(im))
     near = near_pairs(np.stack(copies), thumbs, LEAST[0])
-    mine = near.similarity[thumbs_equal(thumbs, near.pairs[:, 1], np.array(chosen)[near.pairs[:, 0]])]
+    mine = near.similarity[thumbs_equal(thumbs, near.pairs[:, 1],
+                                        np.array(chosen)[near.pairs[:, 0]])]
     return [(mine >= t).sum() for t in LEAST]
 
 
@@ -58,9 +61,11 @@ def measure_planted(name, folder, thumbs, out):
     both = list(itertools.combinations(CHANGES, 2))
     for who, half in (("that chose the threshold", chose), ("that report", ~chose)):
         rng = np.random.default_rng(1)
-        chosen = [int(i) for s in np.unique(names[half]) for i in rng.choice(np.flatnonzero(names == s), PER_SUBJECT)]
+        chosen = [int(i) for s in np.unique(names[half])
+                  for i in rng.choice(np.flatnonzero(names == s), PER_SUBJECT)]
         for title, kinds in (("two changes", both), *((c[0], [c]) for c in single)):
-            each = [chosen[k::len(kinds)] for k in range(len(kinds))] if len(kinds) > 1 else [chosen]
+            each = ([chosen[k::len(kinds)] for k in range(len(kinds))] if len(kinds) > 1
+                    else [chosen])
             counts = sum(np.array(planted(folder, thumbs, e, k, rng)) for e, k in zip(each, kinds))
             put(out, row(name, who, title, len(chosen), counts), KEYS)
             print(name, who, title, len(chosen), counts, flush=True)
@@ -77,7 +82,8 @@ def false_joins(name, who, near, names, out):
 
 def measure_false(name, folder, thumbs, out):
     names, chose = subjects(folder)
-    for who, half in (("that chose the threshold", chose), ("that report", ~chose), ("all", chose | True)):
+    for who, half in (("that chose the threshold", chose), ("that report",
+                                                            ~chose), ("all", chose | True)):
         false_joins(name, who, near_pairs(thumbs[half], least=LEAST[0]), names[half], out)
 
 
@@ -87,17 +93,20 @@ def measure_four(folder, table, out):
     at = {f: i for i, f in enumerate(folder.paths)}
     near = near_pairs(thumbnails(folder), least=LEAST[0])
     same = {}
-    for f, r in rows.items(): same.setdefault(r["cheng_file"], []).append(at[f])
+    for f, r in rows.items():
+        same.setdefault(r["cheng_file"], []).append(at[f])
     pairs = np.array([p for members in same.values() for p in itertools.combinations(members, 2)])
     groups = [connect(len(folder), near.pairs[near.similarity >= t]) for t in LEAST]
     counts = [(g[pairs[:, 0]] == g[pairs[:, 1]]).sum() for g in groups]
     put(out, row("brain_mri_4class", "all", "one slice of cheng", len(pairs), counts), KEYS)
     print("one slice of cheng", len(pairs), counts, flush=True)
-    false_joins("brain_mri_4class", "all", near, np.array([rows.get(f, {}).get("subject", "") for f in folder.paths]), out)
+    false_joins("brain_mri_4class", "all", near,
+                np.array([rows.get(f, {}).get("subject", "") for f in folder.paths]), out)
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path, help="the folder that holds cheng, lgg and brain_mri_4class")
     p.add_argument("--out", type=Path, default=ROOT/"nbs/engine/duplicates.csv")
     a = p.parse_args()
@@ -106,7 +115,9 @@ def main():
         thumbs = thumbnails(folder)
         measure_planted(name, folder, thumbs, a.out)
         measure_false(name, folder, thumbs, a.out)
-    measure_four(MRIFolder(a.data/"brain_mri_4class/Training"), a.data/"brain_mri_4class/subjects.csv", a.out)
+    measure_four(MRIFolder(a.data/"brain_mri_4class/Training"),
+                 a.data/"brain_mri_4class/subjects.csv", a.out)
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

@@ -31,11 +31,13 @@ def by_picture(folder):
     "Rows of a list of patients, planes and perceptual hashes, in the order of the manifest."
     slices = MRIFolder(folder, strict=True)
     hashes = dict(zip(slices.paths, map(str, slices.map(phash))))
-    return [{**{c: row[c] for c in COLUMNS}, "phash": hashes[file]} for file, row in slices.manifest.items()]
+    return [{**{c: row[c] for c in COLUMNS}, "phash": hashes[file]}
+            for file, row in slices.manifest.items()]
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("name", choices=sorted(DATASETS))
     p.add_argument("folder", type=Path, help="the set, with its top folders directly below")
     p.add_argument("--names-only", action="store_true", help="leave the hashes out")

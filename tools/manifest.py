@@ -30,7 +30,8 @@ def listed(folder, subjects):
     fold = {i: k for k, s in enumerate(make_folds(folder, groups)) for i in s.valid}
     for i, (p, bits) in enumerate(zip(folder.paths, image_hashes(folder))):
         known = {k: of.get(p, {}).get(k, "") for k in ("subject", "cheng_file", "mirrored")}
-        yield dict(file=p, sha256=folder.digests[i], phash=f"{bits:016x}", **known, group=int(groups[i]), fold=fold[i])
+        yield dict(file=p, sha256=folder.digests[i], phash=f"{bits:016x}", **known,
+                   group=int(groups[i]), fold=fold[i])
 
 
 def shown(cheng, subjects):
@@ -44,13 +45,17 @@ def shown(cheng, subjects):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("name", choices=sorted(COMPLETE))
-    p.add_argument("folder", type=Path, help="the set, with one sub-folder per class directly below")
-    p.add_argument("--subjects", type=Path, help="CSV with the columns file,subject,cheng_file,mirrored")
+    p.add_argument("folder", type=Path,
+                   help="the set, with one sub-folder per class directly below")
+    p.add_argument("--subjects", type=Path,
+                   help="CSV with the columns file,subject,cheng_file,mirrored")
     p.add_argument("--out", type=Path, help="the table to write; default: in the package")
     a = p.parse_args()
-    if a.name.endswith("_testing") and not a.subjects: p.error(f"{a.name} is made from --subjects alone")
+    if a.name.endswith("_testing") and not a.subjects:
+        p.error(f"{a.name} is made from --subjects alone")
     folder, subjects = MRIFolder(a.folder, strict=True), read(a.subjects) if a.subjects else []
     rows = list((shown if a.name.endswith("_testing") else listed)(folder, subjects))
     out = a.out or ROOT/f"brain_tumor_nb/known/{a.name}_slices.csv"
@@ -58,4 +63,5 @@ def main():
     print(f"{out.name}: {len(rows)} files, {len({r['subject'] for r in rows} - {''})} subjects")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

@@ -18,10 +18,12 @@ def shown(cell) -> bool:
 
 def prepare(cell):
     "The cell without its directives, and without its code where they hide it."
-    if cell.cell_type != "code": return cell
+    if cell.cell_type != "code":
+        return cell
     directives = re.match(r"(#\|.*\n?)*", cell.source).group()
     cell.source = cell.source[len(directives):]
-    if re.search(r"echo: false|hide_input", directives): cell.metadata["transient"] = {"remove_source": True}
+    if re.search(r"echo: false|hide_input", directives):
+        cell.metadata["transient"] = {"remove_source": True}
     alt = re.search(r"fig-alt: (.*)", directives)
     cell.metadata["alt"] = alt[1] if alt else "output"
     return cell
@@ -30,7 +32,8 @@ def prepare(cell):
 def from_root(match) -> str:
     "A relative link of nbs/index.ipynb as it must stand in README.md."
     before, target, after = match.groups()
-    if re.match(r"[a-z]+:|#|/", target) or target.startswith(FILES): return match.group()
+    if re.match(r"[a-z]+:|#|/", target) or target.startswith(FILES):
+        return match.group()
     return before + posixpath.normpath(posixpath.join("nbs", target)) + after
 
 
@@ -39,12 +42,16 @@ def readme(source=ROOT/"nbs"/"index.ipynb"):
     nb = nbformat.read(source, 4)
     nb.cells = [prepare(cell) for cell in nb.cells if shown(cell)]
     nb.metadata["language_info"] = {"name": "python"}
-    text, resources = MarkdownExporter().from_notebook_node(nb, resources={"output_files_dir": FILES})
-    for i, cell in enumerate(nb.cells): text = text.replace(f"![png]({FILES}/output_{i}_", f"![{cell.metadata.get('alt')}]({FILES}/output_{i}_")
+    text, resources = MarkdownExporter().from_notebook_node(nb,
+                                                            resources={"output_files_dir": FILES})
+    for i, cell in enumerate(nb.cells):
+        text = text.replace(f"![png]({FILES}/output_{i}_",
+                            f"![{cell.metadata.get('alt')}]({FILES}/output_{i}_")
     text = re.sub(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])", from_root, text)
     text = re.sub(r"[ \t]+$", "", text, flags=re.M)
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-    return "<!-- made from nbs/index.ipynb by tools/readme.py: edit the notebook -->\n\n" + text, resources["outputs"]
+    return ("<!-- made from nbs/index.ipynb by tools/readme.py: edit the notebook -->\n\n" + text,
+            resources["outputs"])
 
 
 if __name__ == "__main__":

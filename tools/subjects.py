@@ -20,12 +20,14 @@ def recover(folder, source):
     near = near_pairs(thumbnails(folder), thumbnails(source))
     best = {}
     for (i, j), mirrored, s in zip(near.pairs, near.mirrored, near.similarity):
-        if s > best.get(folder.paths[i], (None, None, 0))[2]: best[folder.paths[i]] = source.paths[j], bool(mirrored), float(s)
+        if s > best.get(folder.paths[i], (None, None, 0))[2]:
+            best[folder.paths[i]] = source.paths[j], bool(mirrored), float(s)
     return best
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("folder", type=Path, help="training part of the four-class set")
     p.add_argument("source", type=Path, help="Jun Cheng's set, with its manifest.csv")
     p.add_argument("--table", default="brain_mri_4class", help="of known sets, to compare with")
@@ -40,10 +42,14 @@ def main():
     sides = sum(found[f][1] == (rows[f]["mirrored"] == "1") for f in both)
     print(f"{len(listed)} slices listed, {len(found)} found, {len(both)} in both")
     print(f"of these the same slice {slices}, the same side {sides}, another subject {len(other)}")
-    print(f"listed and not found: {len(listed - found.keys())}, found and not listed: {len(found.keys() - listed)}")
-    print(f"lowest similarity of those in both: {min((found[f][2] for f in both), default=np.nan):.3f}")
-    for f in other[:20]: print(f"  {f}: {subject[f]}, listed {rows[f]['subject']}")
+    print(f"listed and not found: {len(listed - found.keys())}, found and not listed: "
+          f"{len(found.keys() - listed)}")
+    print("lowest similarity of those in both: "
+          f"{min((found[f][2] for f in both), default=np.nan):.3f}")
+    for f in other[:20]:
+        print(f"  {f}: {subject[f]}, listed {rows[f]['subject']}")
     raise SystemExit(bool(other))
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()
