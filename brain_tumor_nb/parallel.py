@@ -32,7 +32,8 @@ def train_fold(folder:MRIFolder,        # that was split
                # store
                frozen=None,
                # draw a progress bar; None where there is somebody to see it
-               progress:bool|None=None
+               progress:bool|None=None,
+               say=None                 # called with a line per epoch where no bar is drawn
               # of the validation part, in the first process; what happened
               )->tuple[Predictions|None,History]:
     "Train on one split and predict its validation part."
@@ -42,11 +43,10 @@ def train_fold(folder:MRIFolder,        # that was split
         features = None
         if frozen is None:
             model,config,history = train_split(store, split, config, out,
-                                               resume and bool(checkpoints(out)), progress)
+                                               resume and bool(checkpoints(out)), progress, say)
         else:
-            (model,features),config = frozen,replace(config,
-                                                     stats=weights_stats(config.arch,
-                                                                         config.weights))
+            model,features = frozen
+            config = replace(config, stats=weights_stats(config.arch, config.weights))
             history = fit_head(model, features, store.labels, split)
             if world()[0] == 0:
                 split.save(Path(out)/"split.json")
@@ -81,17 +81,19 @@ def train_folds(folder:MRIFolder,        # that was split
                              f"{config.weights}: use offline or default")
         model = create_model(config.arch, config.classes, config.weights, config.size)
         frozen = model,frozen_features(model, store.pixels, config, stats)
+    def news(i):
+        fold = f"fold {i+1} of {len(splits)}, "*(len(splits) > 1)
+        return lambda line: say(fold + line)
     def call(i, split, progress):
         place = Path(out)/f"fold_{i}" if len(splits) > 1 else out
         own = replace(config, seed=split.seed)
         return folder, store, split, own, place, i, resume, frozen, progress
     if jobs > 1:
-        results = Parallel(jobs,
-                           max_nbytes=None)(delayed(_job)(max(1, cpu_count()//jobs),
-                                                          *call(i, s, False))
-                                            for i,s in enumerate(splits))
+        job,threads = delayed(_job),max(1, cpu_count()//jobs)
+        results = Parallel(jobs, max_nbytes=None)(job(threads, *call(i, s, False))
+                                                  for i,s in enumerate(splits))
     else:
-        results = (train_fold(*call(i, s, progress)) for i,s in enumerate(splits))
+        results = (train_fold(*call(i, s, progress), news(i)) for i,s in enumerate(splits))
     preds,histories = [],[]
     for i,(pred,history) in enumerate(results):
         preds.append(pred)

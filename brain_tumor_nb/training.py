@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['FEW', 'COLUMNS', 'TIMES', 'Config', 'seeded', 'keep_memory', 'pick_device', 'autocast', 'world', 'join_world',
-           'add_up', 'on_first', 'train_epoch', 'validate', 'lr_factor', 'make_optimizer', 'History', 'plot_loss',
-           'plot_accuracy', 'checkpoints', 'save_model', 'save_checkpoint', 'load_checkpoint', 'show_progress',
-           'explained', 'spread', 'average_buffers', 'fit', 'frozen_features', 'eval_batch', 'fit_head', 'train_split',
-           'load_model']
+           'add_up', 'on_first', 'train_epoch', 'validate', 'lr_factor', 'make_optimizer', 'History', 'epoch_line',
+           'plot_loss', 'plot_accuracy', 'checkpoints', 'save_model', 'save_checkpoint', 'load_checkpoint',
+           'show_progress', 'explained', 'spread', 'average_buffers', 'fit', 'frozen_features', 'eval_batch',
+           'fit_head', 'train_split', 'load_model']
 
 # %% ../nbs/05_training.ipynb #e9733298
 import csv, ctypes, hashlib, inspect, io, json, math, os, re, sys, time, warnings
@@ -346,6 +346,18 @@ class History:
         return "\n".join([f"{'epoch':>5} {'train loss':>10} {'valid loss':>10} {'accuracy':>8}"] +
         [f"{r['epoch']:5} {r['train_loss']:10.3f} {r['valid_loss']:10.3f} {r['valid_accuracy']:8.3f}" for r in self.rows] + [self.stopped]*bool(self.stopped))
 
+# %% ../nbs/05_training.ipynb #fa7bb4b6
+def epoch_line(history:History, # with at least one epoch, timed
+               epochs:int       # of the whole training
+              )->str:
+    "What the last epoch brought, and about how long the others will take."
+    row = history.rows[-1]
+    left = (epochs - row["epoch"])*float(np.mean(history.column("seconds")))
+    wait = f"{left/60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    return (f"epoch {row['epoch']} of {epochs}: training loss {row['train_loss']:.3f}, "
+            f"validation loss {row['valid_loss']:.3f}, accuracy {row['valid_accuracy']:.3f}, "
+            f"about {wait} left")
+
 # %% ../nbs/05_training.ipynb #ee3ddd3d
 def plot_loss(histories, # a `History`, or one per fold
               ax=None    # axes to draw on; new ones if None
@@ -498,7 +510,8 @@ def fit(model:nn.Module,        # see `create_model`; its frozen parts already f
         stats:Stats,            # mean and std to normalise with
         out:Path|None=None,     # folder for the checkpoints, or None to keep nothing
         resume:bool=False,      # go on from the newest checkpoint in `out`
-        progress:bool|None=None # draw a progress bar; None where there is somebody to see it
+        progress:bool|None=None,# draw a progress bar; None where there is somebody to see it
+        say=None                # called with a line per epoch where no bar is drawn
        )->History:
     "Train `model`, and leave it with the weights of the epoch that `config.keep` names."
     device,first = pick_device(config.device),world()[0] == 0
@@ -510,8 +523,9 @@ def fit(model:nn.Module,        # see `create_model`; its frozen parts already f
     mix = v2.MixUp(alpha=config.mixup, num_classes=len(config.classes)) if config.mixup else None
     best,history = load_checkpoint(out, model, opt, sched) if resume else (None, History())
     net = spread(model, device)
+    drawn = first and show_progress(progress)
     bar = tqdm(total=config.epochs*len(train), initial=len(history.rows)*len(train),
-               disable=not (first and show_progress(progress)), desc="training", unit="batch")
+               disable=not drawn, desc="training", unit="batch")
     def after():
         sched.step()
         bar.update()
@@ -530,6 +544,8 @@ def fit(model:nn.Module,        # see `create_model`; its frozen parts already f
                                                              1)))
             bar.set_postfix(epoch=epoch+1, train_loss=f"{train_loss:.3f}",
                             valid_loss=f"{valid_loss:.3f}", accuracy=f"{accuracy:.3f}")
+            if say and first and not drawn:
+                say(epoch_line(history, config.epochs))
             since = epoch - history.best(config.keep)
             if not since:
                 best = {k: v.detach().cpu().clone() for k,v in model.state_dict().items()}
@@ -614,7 +630,8 @@ def train_split(store:PixelStore,       # decoded slices of the folder
                 out:Path|None=None,
                 resume:bool=False,      # go on from the newest checkpoint in `out`
                 # draw a progress bar; None where there is somebody to see it
-                progress:bool|None=None
+                progress:bool|None=None,
+                say=None                # called with a line per epoch where no bar is drawn
                # the trained network; the configuration with its `stats`; what happened
                )->tuple[nn.Module,Config,History]:
     "Train one network on one split."
@@ -638,7 +655,7 @@ def train_split(store:PixelStore,       # decoded slices of the folder
                         least=min(config.batch_size, 2*processes), rank=rank, world=processes)
     valid = make_loader(store, split.valid, eval_batch(config.size), least=processes, rank=rank,
                         world=processes)
-    return model, config, fit(model, train, valid, config, stats, out, resume, progress)
+    return model, config, fit(model, train, valid, config, stats, out, resume, progress, say)
 
 # %% ../nbs/05_training.ipynb #1f1f8f02
 def load_model(run:str|Path # folder with `config.json` and `model.safetensors`

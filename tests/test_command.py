@@ -235,6 +235,7 @@ def test_environment_variable(run, slices, tmp_path):
     out = run("btnb", "train", "--out", tmp_path/"r", *QUICK, "--epochs", 1,
               BRAIN_TUMOR_DATA=str(slices))
     assert "32 SIMULATED slices" in out
+    assert "epoch 1 of 1: training loss" in out          # no terminal: a line per epoch
 
 
 def test_real_slices_twice(run, real_data, tmp_path):
