@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['write_file', 'read_json', 'spawn_seed', 'in_threads', 'new_axes', 'figure_png', 'Table', 'Figure', 'Section',
-           'save_section', 'load_sections', 'percent', 'metric_texts', 'table_text', 'section_text', 'write_page']
+           'save_section', 'load_sections', 'percent', 'metric_texts', 'table_text', 'section_text', 'numeric_columns',
+           'write_page']
 
 # %% ../nbs/engine/00_core.ipynb #39713ce8
 import base64
@@ -185,6 +186,13 @@ def section_text(section:Section # what was found
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 # %% ../nbs/engine/00_core.ipynb #818aaa57
+def numeric_columns(table:Table # at least one row
+                   )->list:     # bool per column
+    "Which columns hold numbers alone, so that their digits are aligned."
+    number = re.compile(r"−?[\d.,]+( %)?|–")
+    return [all(number.fullmatch(percent(v)) for v in column) for column in zip(*table.rows)]
+
+
 def write_page(path:str|Path,     # HTML file to write
                title:str,         # heading
                sections:list,     # of `Section`
@@ -196,7 +204,7 @@ def write_page(path:str|Path,     # HTML file to write
     from jinja2 import Environment
     env = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     env.filters["percent"] = percent
-    env.tests["number"] = lambda v: re.fullmatch(r"[−\d.,]+( %)?|–", percent(v)) is not None
+    env.filters["numeric"] = numeric_columns
     env.tests["wide"] = lambda png: (lambda w, h: w > 1.6*h)(*struct.unpack(">II", png[16:24]))
     env.filters["base64"] = lambda png: base64.b64encode(png).decode()
     template = (resource_files("brain_tumor_nb")/"templates"/"page.html").read_text("utf-8")
