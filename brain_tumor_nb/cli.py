@@ -101,8 +101,8 @@ _FREEZE = ("Train the head alone, on features of one size that are computed once
 @click.option("--repeats", type=int, help="How often to cross-validate, each time with another "
                                           "seed; needs --folds.")
 @click.option("--probes/--no-probes", default=True, show_default=True,
-              help="Also ask models that never look at the tumour, in the same folds.")
-@click.option("--judge", "judges", multiple=True, help="Also ask this slow judge; may be repeated.")
+              help="Also ask simple models, most of which cannot see the tumour.")
+@click.option("--judge", "judges", multiple=True, help="Also ask this slow judge (there is none yet).")
 @click.option("--freeze/--fine-tune", default=None, help=_FREEZE)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Folds to train at the same time.")
@@ -193,7 +193,7 @@ def demo_command(out, simulated, no_open, overwrite):
                    "trained on.")
 @click.option("--predictions", type=click.Path(path_type=Path),
               help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
-@click.option("--judge", "judges", multiple=True, help="Also ask this slow judge; may be repeated.")
+@click.option("--judge", "judges", multiple=True, help="Also ask this slow judge (there is none yet).")
 def evaluate_command(run, data, out, mapping, against, predictions, judges):
     "Score RUN on another folder DATA; or made elsewhere: --predictions FILE DATA."
     from brain_tumor_nb.judges import pick_judges

@@ -31,7 +31,7 @@ def train_fold(folder:MRIFolder,        # that was split
                # to fit the head alone: a pretrained network and the `frozen_features` of the whole
                # store
                frozen=None,
-               # draw a progress bar; None where there is somebody to see it
+               # draw a progress bar; None: only where it can be seen
                progress:bool|None=None,
                say=None                 # called with a line per epoch where no bar is drawn
               # of the validation part, in the first process; what happened
@@ -65,7 +65,7 @@ def train_folds(folder:MRIFolder,        # that was split
                 out:str|Path,
                 resume:bool=False,       # go on from checkpoints
                 jobs:int=1,              # folds to train at the same time
-                # draw progress bars; None where there is somebody to see them
+                # draw progress bars; None: only where they can be seen
                 progress:bool|None=None,
                 say=lambda line: None    # called with a line of news now and then
                )->tuple[list,list]: # `Predictions` and `History` of each fold

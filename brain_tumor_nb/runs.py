@@ -464,7 +464,7 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
               config:Config,           # what to do
               resume:bool=False,       # go on with a run that was stopped
               overwrite:bool=False,    # replace a run
-              progress:bool|None=None, # draw progress bars; None where somebody sees them
+              progress:bool|None=None, # draw progress bars; None: only where they can be seen
               say=lambda line: None,   # called with a line of news now and then
               jobs:int=1,              # folds to train at the same time
               judges=(judge_score,)    # who looks at it afterwards
