@@ -310,9 +310,9 @@ def between_section(b:dict # see `between`
 def audit_text(a:dict # see `audit`
               )->str: # lines, without a last line end
     "An audit as plain text."
-    first = f"Audit of {a['name']}. For teaching. Not a medical device."
-    text = "\n\n".join([first, *map(section_text, _sections(a))])
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    name = "".join(c if c.isprintable() else "\ufffd" for c in a["name"])
+    first = f"Audit of {name}. For teaching. Not a medical device."
+    return "\n\n".join([first, *map(section_text, _sections(a))])
 
 def _sections(a):
     return [folder_section(a), *twin_sections(a),

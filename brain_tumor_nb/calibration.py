@@ -127,13 +127,14 @@ def fit_temperature(probs:np.ndarray, # float [N,C], of slices the model was not
 
 # %% ../nbs/trust/14_calibration.ipynb #7983a8d7
 def temper_folds(pred:Predictions,       # of one split, or pooled over folds
-                 # int [N], what belongs together; a single split is returned as it is without them,
-                 # or with fewer than 100
+                 # int [N], what belongs together; None: the table's own. A single split is returned
+                 # as it is without them, or with fewer than 100
                  groups:np.ndarray=None
                 # with tempered probabilities; temperature of each fold, or of each part of a single
                 # split
                 )->tuple[Predictions,dict]:
     "Each fold, or fifth of a single split's groups, at the temperature that fits the others."
+    groups = pred.groups if groups is None else groups
     folds,probs,found = np.array(pred.folds),pred.probs.copy(),{}
     if (len(set(pred.folds)) == 1 and groups is not None
         and len(set(np.asarray(groups).tolist())) >= 100):

@@ -126,8 +126,6 @@ def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes,
     out = out or Path("runs")/folder.resolve().name
     changes = {k: v for k,v in options.items() if v is not None}
     config = _settings(folder, out, recipe, resume, freeze, processes, changes)
-    if probes:
-        _say("probes will be asked as well, in the same folds (--no-probes leaves them out)")
     args = (data, out, config, resume, overwrite)
     named = dict(say=_say, jobs=jobs, judges=asked)
     if processes > 1:
@@ -270,8 +268,12 @@ def audit_command(data, against, mapping, least, json_file, html_file):
 @cli.command("doctor")
 def doctor_command():
     "Say what is installed, what is missing, and what to do."
-    from brain_tumor_nb.doctor import doctor
-    rows = doctor()
+    from brain_tumor_nb.doctor import check_machine, check_packages
+    rows = check_packages()
+    if not any(way for what,_,way in rows if what == "torch"):
+        from brain_tumor_nb.data import MRIFolder, find_data
+        from brain_tumor_nb.training import pick_device
+        rows += check_machine(pick_device(), lambda: MRIFolder(find_data()))
     for what,found,way in rows:
         advice = f"  →  {way}" if way else ""
         click.echo(f"{'✗' if way else '✓'} {what:34}{found}{advice}")

@@ -134,13 +134,14 @@ def save_section(section:Section, # what was found
 def load_sections(folder:str|Path # with `sections/*.json`, perhaps none
                  )->list:         # of `Section`, by place
     "The sections that were written to a folder."
-    def picture(f):
-        return Figure(f["name"], (Path(folder)/"figures"/f"{f['name']}.png").read_bytes(), f["alt"])
+    def file(f):
+        return Path(folder)/"figures"/f"{f['name']}.png"
     found = [read_json(f) for f in sorted(Path(folder).glob("sections/*.json"))]
     found.sort(key=lambda s: s.pop("place"))
     for s in found:
         s["tables"] = [Table(**t) for t in s["tables"]]
-        s["figures"] = [picture(f) for f in s["figures"]]
+        s["figures"] = [Figure(f["name"], file(f).read_bytes(), f["alt"])
+                        for f in s["figures"] if file(f).exists()]
     return [Section(**s) for s in found]
 
 # %% ../nbs/engine/00_core.ipynb #de29ec3f
@@ -167,10 +168,15 @@ def metric_texts(name:str,   # of the metric; one of a ranking holds "auroc"
     return text(value),f"{text(low).removesuffix(' %')} to {text(high)}"
 
 
+def _printable(text):
+    "Text without what a terminal would obey, line breaks included."
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def table_text(table:Table # at least one row
               )->str:      # lines
     "A table with aligned columns."
-    rows = [list(map(str, table.head)), *([percent(v) for v in row] for row in table.rows)]
+    rows = [[_printable(percent(v)) for v in row] for row in (table.head, *table.rows)]
     width = [max(map(len, column)) for column in zip(*rows)]
     def line(row):
         return "  ".join(v.ljust(w) for v,w in zip(row, width)).rstrip()
@@ -182,8 +188,8 @@ def section_text(section:Section # what was found
                 )->str:          # lines, the first is the title
     "A section for a terminal."
     tables = [table_text(t) for t in section.tables if t.rows and not t.folded]
-    text = "\n".join([section.title, *tables, *("  " + s for s in section.sentences)])
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    said = [f"  {_printable(s)}" for s in section.sentences]
+    return "\n".join([_printable(section.title), *tables, *said])
 
 # %% ../nbs/engine/00_core.ipynb #818aaa57
 def numeric_columns(table:Table # at least one row

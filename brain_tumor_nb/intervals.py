@@ -10,7 +10,8 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from .evaluation import Predictions, auroc_parts, class_parts, delong, std_error
+from .evaluation import (Predictions, auroc_parts, class_parts, delong, groups_of,
+                                       std_error)
 
 # %% ../nbs/trust/13_intervals.ipynb #a2b49dad
 def aligned(a:Predictions,         # of one model
@@ -24,7 +25,7 @@ def aligned(a:Predictions,         # of one model
         raise ValueError("the two tables hold different slices, such as "
                          f"{min(differ) if differ else 'one more than once'}: compare runs on the "
                          "same folder")
-    a,b,groups = a[i],b[j],np.arange(len(a)) if groups is None else np.asarray(groups)[i]
+    a,b,groups = a[i],b[j],groups_of(a, groups)[i]
     if a.classes != b.classes or a.labels != b.labels:
         raise ValueError("the two tables name classes or labels differently: compare runs on the "
                          "same folder")
@@ -33,7 +34,7 @@ def aligned(a:Predictions,         # of one model
 # %% ../nbs/trust/13_intervals.ipynb #38572eb9
 def compare_auroc(a:Predictions,          # of one model
                   b:Predictions,          # of another, on the same slices
-                  groups:np.ndarray=None, # int [N], for the rows of `a`; None: each slice alone
+                  groups:np.ndarray=None, # int [N], for the rows of `a`; None: see `groups_of`
                   of:str|None=None,       # a class, see `class_parts`
                   z:float=1.96            # normal quantile: 1.96 for a 95 % interval
                  )->dict: # {"difference", "low", "high"} of AUROC a − b, −1 to 1; "p", two-sided
@@ -51,7 +52,7 @@ def compare_auroc(a:Predictions,          # of one model
 # %% ../nbs/trust/13_intervals.ipynb #628bb109
 def mcnemar(a:Predictions,         # of one model
             b:Predictions,         # of another, on the same slices
-            groups:np.ndarray=None # int [N], for the rows of `a`; None: each slice alone
+            groups:np.ndarray=None # int [N], for the rows of `a`; None: see `groups_of`
            )->dict: # {"only_a", "only_b"}: slices that only one has right; "p", two-sided, exact
     "McNemar's exact test of two accuracies; over groups, a sign-flip (permutation) test."
     a, b, groups = aligned(a, b, groups)

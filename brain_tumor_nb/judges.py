@@ -22,8 +22,9 @@ def pick_judges(names:tuple=(),     # of slow judges, to be asked as well
                )->list:             # of judges, in the order of a report
     "The judges of a run; `ValueError` names those that there are."
     every = {**JUDGES, **SLOW}
-    unknown = [n for n in (*names, *without) if n not in every]
+    unknown = [n for n in names if n not in SLOW]
     if unknown:
-        raise ValueError(f"no judge is called {unknown[0]}: choose from {', '.join(every)}")
+        there = f"choose from {', '.join(SLOW)}" if SLOW else "there is none yet"
+        raise ValueError(f"no slow judge is called {unknown[0]}: {there}")
     return [judge for n,judge in every.items()
             if n not in without and (n in JUDGES or n in names)]

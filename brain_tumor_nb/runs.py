@@ -54,6 +54,7 @@ class Run:
                 ):
         self.path = Path(path)
         self.trained,self.mapping,self.each = trained,mapping or {},list(each)
+        self.predicted = None           # `Predictions` not rounded, before the folder is left
 
     @property
     def config(self):
@@ -75,7 +76,13 @@ class Run:
     def predictions(self):
         "`Predictions` of all folds, with their groups; None before there are any."
         file = self.path/"predictions.csv"
-        return Predictions.load(file) if file.exists() else None
+        if self.predicted is not None or not file.exists():
+            return self.predicted
+        pred,splits = Predictions.load(file),self.splits()
+        if pred.groups is None and splits:      # as written before tables held groups
+            group_of = dict(zip(splits[0].paths, splits[0].groups))
+            pred.groups = np.array([group_of[p] for p in pred.paths])
+        return pred
 
     @property
     def history(self):
@@ -94,8 +101,10 @@ class Run:
 
     @property
     def parts(self):
-        "The folders of the folds; of one split the run folder itself."
-        return sorted(self.path.glob("fold_*")) or [self.path]
+        "The folders of the folds, by number; of one split the run folder itself."
+        folds = [f for f in self.path.glob("fold_[0-9]*") if (f/"config.json").exists()]
+        folds.sort(key=lambda f: int(f.name.removeprefix("fold_")))
+        return folds or [self.path]
 
     def splits(self, folder=None):
         "A `Split` per fold, where there are any; `ValueError` if they are not of `folder`."
@@ -120,19 +129,25 @@ class Run:
         return f"<table>{rows}</table><p>{links}</p>"
 
     def text(self):
-        "What was found, for a terminal."
-        return "\n\n".join(section_text(s) for s in self.sections if not s.quiet)
+        "What was found, for a terminal; of an older run without sections its summary."
+        shown = [section_text(s) for s in self.sections if not s.quiet]
+        return "\n\n".join(shown or [f"{name}: {text}" for name,text in summary(self)])
 
     def clear(self):
         "Remove the files of a run from the folder, and nothing else."
         for pattern in (*_OF_A_RUN, *(f"fold_*/{f}" for f in _OF_A_RUN)):
             for file in self.path.glob(pattern):
                 file.unlink()
+        for pattern in ("fold_*/*", "fold_*", "figures", "sections"):
+            for folder in list(self.path.glob(pattern)):
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
 
     def judge(self, folder, judges, say=lambda line: None):
         "Let each judge look at the run, keep what they found, and write the report."
         found = []
         for judge in judges:
+            say(f"asking the judge of {judge.__name__.removeprefix('judge_')}")
             section = judge(self, folder)
             if section is not None:
                 found.append(section)
@@ -272,6 +287,7 @@ def record(run:Run,           # in whose folder it is written
     data = describe_data(folder, groups, how)
     data["scored_groups"] = len(set(pred.groups.tolist()))
     pred.save(run.path/"predictions.csv")
+    run.predicted = pred
     for name,content in (("metrics", metrics), ("data", data)):
         write_file(run.path/f"{name}.json", json.dumps(content, indent=1))
     return metrics
@@ -321,18 +337,22 @@ _MAIN = ("accuracy", "balanced_accuracy", "auroc", "auroc_fold_mean", "average_p
 
 
 def below_chance(metrics:dict, # see `score`
-                 classes       # names, in the order of the columns
+                 classes,      # names, in the order of the columns
+                 elsewhere:bool=True # predicted elsewhere, so that columns may be exchanged
                 )->str:        # one line; empty where no class is ranked worse than chance for sure
-    "Whether columns may be exchanged: the whole interval of an AUROC lies below 0.5."
+    "What may be wrong where the whole interval of an AUROC lies below 0.5."
     high = {c: metrics[f"auroc_{c}"]["high"] for c in classes}
     low = [c for c in classes if high[c] is not None and high[c] < .5]
     if not low:
         return ""
     found = metrics[f"auroc_{low[-1]}"]
-    columns = ", ".join(f"prob_{c}" for c in (low if len(low) > 1 else classes))
     interval = f"{found['low']:.2f} to {found['high']:.2f}"
-    return (f"the AUROC of {low[-1]} is {found['value']:.2f} (95 % interval {interval}), "
-            f"worse than chance: are the columns {columns} exchanged?")
+    said = (f"the AUROC of {low[-1]} is {found['value']:.2f} (95 % interval {interval}), "
+            "worse than chance: ")
+    if not elsewhere:
+        return said + "is the mapping of classes right, and was the network trained long enough?"
+    columns = ", ".join(f"prob_{c}" for c in (low if len(low) > 1 else classes))
+    return said + f"are the columns {columns} exchanged?"
 
 
 def _metric_row(name, metric):
@@ -374,7 +394,7 @@ def judge_score(run,   # a `Run` with predictions
                )->Section:
     "The score, with its intervals, and whether something makes it too good."
     metrics,pred = run.metrics,run.predictions
-    chosen,doubt = selection_note(run),below_chance(metrics, pred.classes)
+    chosen,doubt = selection_note(run),below_chance(metrics, pred.classes, run.config is None)
     warning = f"Caution: {doubt}" if doubt else chosen
     weight = 3 if doubt else 1 if chosen else 0
     head = ["metric", "value", "95 % interval"]
@@ -586,6 +606,9 @@ def check_classes(config:Config,    # of a run
                  )->None:
     "`ValueError` unless each class of a folder is one of a run's."
     classes = sorted({mapping.get(c, c) for c in config.classes})
+    if len(classes) < 2:
+        raise ValueError(f"with this --map all classes of the run are called {classes[0]}: "
+                         "leave two names or more")
     unknown = [c for c in folder.classes if mapping.get(c, c) not in classes]
     if unknown:
         raise ValueError(f"class {unknown[0]} of {folder.root} is none of the run's "
