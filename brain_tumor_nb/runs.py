@@ -56,11 +56,15 @@ class Run:
         self.trained,self.mapping,self.each = trained,mapping or {},list(each)
         self.predicted = None           # `Predictions` not rounded, before the folder is left
 
+    def _loaded(self, name, load):
+        "A file of the folder, read by `load`; None without it."
+        file = self.path/name
+        return load(file) if file.exists() else None
+
     @property
     def config(self):
         "The `Config`; None where predictions were made elsewhere."
-        file = self.path/"config.json"
-        return Config.load(file) if file.exists() else None
+        return self._loaded("config.json", Config.load)
 
     @property
     def data(self):
@@ -75,11 +79,10 @@ class Run:
     @property
     def predictions(self):
         "`Predictions` of all folds, with their groups; None before there are any."
-        file = self.path/"predictions.csv"
-        if self.predicted is not None or not file.exists():
+        if self.predicted is not None:
             return self.predicted
-        pred,splits = Predictions.load(file),self.splits()
-        if pred.groups is None and splits:      # as written before tables held groups
+        pred,splits = self._loaded("predictions.csv", Predictions.load),self.splits()
+        if pred and pred.groups is None and splits:     # as written before tables held groups
             group_of = dict(zip(splits[0].paths, splits[0].groups))
             pred.groups = np.array([group_of[p] for p in pred.paths])
         return pred
@@ -87,8 +90,7 @@ class Run:
     @property
     def history(self):
         "What happened while it was trained, the mean of several folds; None if it was not."
-        file = self.path/"history.csv"
-        return History.load(file) if file.exists() else None
+        return self._loaded("history.csv", History.load)
 
     @property
     def sections(self):
