@@ -13,7 +13,8 @@ def opened(job, size, n=None):
     from brain_tumor_nb.data import MRIFolder, PixelStore, make_loader
     from brain_tumor_nb.model import create_model
     from brain_tumor_nb.normalization import Stats, train_transform
-    from brain_tumor_nb.training import Config, keep_memory, make_optimizer
+    from brain_tumor_nb.device import keep_memory
+    from brain_tumor_nb.training import Config, make_optimizer
     job = read_job(job)
     keep_memory()
     store,model = PixelStore(MRIFolder(job["root"]), size),create_model("resnet18", 2, "none", size)
@@ -58,7 +59,8 @@ def matmul(n=2048, seconds=1.5):
 def floor(job, size, precision, n, pairs):
     "Our epoch and the same steps on tensors that lie ready, in turns, one order and then the other."
     import torch, torch.nn.functional as F
-    from brain_tumor_nb.training import autocast, train_epoch
+    from brain_tumor_nb.device import autocast
+    from brain_tumor_nb.training import train_epoch
     model,opt,tfm,loader = opened(job, size, n)
     ready = [(tfm(x).contiguous(memory_format=torch.channels_last), y) for x,y,_ in loader]
     def ours(): train_epoch(model, loader, tfm, opt, precision=precision)
@@ -131,15 +133,15 @@ def ours_epochs(job, size, precision, epochs):
     import torch._dynamo  # noqa: F401
     from brain_tumor_nb.data import MRIFolder, PixelStore
     from brain_tumor_nb.splitting import Split
-    from brain_tumor_nb.training import Config, train_split
+    from brain_tumor_nb.learners import make_learner
+    from brain_tumor_nb.training import Config
     job = read_job(job)
     split = Split(**job["split"])
     start = time.perf_counter()
     folder = MRIFolder(job["root"])
     store = PixelStore(folder, size)
-    train_split(store, split,
-                Config(size=size, batch_size=32, epochs=epochs, precision=precision,
-                       classes=folder.classes, device="cpu"), progress=False)
+    config = Config(size=size, batch_size=32, epochs=epochs, precision=precision, device="cpu")
+    make_learner(config, folder.classes).train(store, split, progress=False)
     return [["ours", f"{precision}, {size} px, batch 32", time.perf_counter()-start, "s"]]
 
 def peer_epochs(job, system, size, precision, workers, epochs):
@@ -268,7 +270,8 @@ def scale(data, budget, n_steps):
     from brain_tumor_nb.model import create_model
     from brain_tumor_nb.normalization import Stats, train_transform
     from brain_tumor_nb.splitting import find_groups
-    from brain_tumor_nb.training import Config, keep_memory, make_optimizer, train_epoch
+    from brain_tumor_nb.device import keep_memory
+    from brain_tumor_nb.training import Config, make_optimizer, train_epoch
     keep_memory()
     model,tfm = create_model("resnet18", 2, "none", 64),train_transform(Stats((.2,), (.2,)))
     opt = make_optimizer(model, Config(), 1000)[0]

@@ -48,12 +48,13 @@ def _settings(folder, out, recipe, resume, freeze, processes, changes):
     "The `Config` that the options of `btnb train` ask for."
     from dataclasses import replace
     from brain_tumor_nb.data import is_simulated, list_files
+    from brain_tumor_nb.learners import FrozenHead, make_learner
     from brain_tumor_nb.training import FEW, Config
-    if freeze:
+    if freeze and (resume or recipe == "tutorial"):
         changes["trainable"] = 0
     if resume and (out/"config.json").exists():
-        config = replace(Config.load(out/"config.json"), stats=None, **changes)
-        if freeze is False and config.trainable == 0:
+        config = replace(Config.load(out/"config.json"), **changes)
+        if freeze is False and isinstance(make_learner(config, ()), FrozenHead):
             raise click.UsageError(f"{out} was started with the head alone: "
                                    "leave out --fine-tune, or --overwrite")
         return config
@@ -62,11 +63,9 @@ def _settings(folder, out, recipe, resume, freeze, processes, changes):
     several = processes*int(os.environ.get("WORLD_SIZE", 1)) > 1
     # to simulated slices ImageNet's features do not fit: see below
     tune = freeze is False or several or is_simulated(folder)
-    config = Config.recommended(max(len(list_files(folder)), FEW*tune, 1), **changes)
-    sizes = f"{len(config.scales)} size{'s'*(len(config.scales) > 1)}"
-    epochs = f"{config.epochs} epoch{'s'*(config.epochs > 1)}"
-    head_alone = f"only the head is trained, on frozen features at {sizes}"
-    _say("recommended: " + (f"fine-tuning, {epochs}" if config.trainable else head_alone))
+    slices = max(len(list_files(folder)), FEW*tune, 1)
+    config = Config.recommended(slices, bool(freeze), **changes)
+    _say(f"recommended: {make_learner(config, ()).plan}")
     return config
 
 
@@ -119,7 +118,7 @@ def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes,
     "Train on DATA (a folder with one sub-folder per class, sample or phantom); write a run."
     from brain_tumor_nb.data import find_data
     from brain_tumor_nb.judges import pick_judges
-    from brain_tumor_nb.parallel import launch
+    from brain_tumor_nb.processes import launch
     from brain_tumor_nb.runs import train_run
     asked = pick_judges(judges, () if probes else ("probes",))
     folder = find_data(data)
@@ -168,7 +167,7 @@ def demo_command(out, simulated, no_open, overwrite):
     from brain_tumor_nb.training import Config
     _say(_PHANTOM if simulated else _SAMPLE)
     data = "phantom" if simulated else "sample"
-    config = Config.recommended(epochs=5) if simulated else Config.recommended(trainable=0, folds=5)
+    config = Config.recommended(epochs=5) if simulated else Config.recommended(freeze=True, folds=5)
     out = out or Path("runs/demo-simulated" if simulated else "runs/demo")
     resume = (out/"config.json").exists() and not overwrite
     with threadpool_limits(None if simulated else 1):   # in matrices this small, threads only wait
@@ -219,13 +218,13 @@ def predict_command(run, images):
     "A CSV row per IMAGE (or file of a folder): the predicted class, probabilities."
     from brain_tumor_nb.data import list_files
     from brain_tumor_nb.runs import Run, predict_files
-    models = Run(run).networks()
-    classes = models[0][1].classes
+    learners = Run(run).learners()
+    classes = learners[0].classes
     files = [p for i in images for p in ([i/f for f in list_files(i)] if i.is_dir() else [i])]
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes)])
     bad = 0
-    for path,probs in predict_files(models, files):
+    for path,probs in predict_files(learners, files):
         if isinstance(probs, Exception):
             bad += 1
             _say(f"btnb: {probs}")
@@ -272,7 +271,7 @@ def doctor_command():
     rows = check_packages()
     if not any(way for what,_,way in rows if what == "torch"):
         from brain_tumor_nb.data import MRIFolder, find_data
-        from brain_tumor_nb.training import pick_device
+        from brain_tumor_nb.device import pick_device
         rows += check_machine(pick_device(), lambda: MRIFolder(find_data()))
     for what,found,way in rows:
         advice = f"  →  {way}" if way else ""

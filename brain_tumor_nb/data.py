@@ -306,33 +306,33 @@ def resize_image(im:Image.Image,   # grey, any size
                  size:int,         # side of the result, pixels
                  # "crop" the middle, "pad" with black, "squash", or "widen" by a tenth, then pad or
                  # cut
-                 fit:str="crop"
+                 framing:str="crop"
                 )->Image.Image: # `size` × `size`, bilinear with antialiasing
     "Make a slice square."
-    if fit == "crop":
+    if framing == "crop":
         most = 3*min(im.size)  # of a long strip only the middle counts: shrink that, or enlarge it
         if max(im.size) > most:
             im = tvf.center_crop(im, (min(im.height, most), min(im.width, most)))
         return tvf.center_crop(tvf.resize(im, size), size)
-    if fit == "pad":
+    if framing == "pad":
         shape = [max(1, round(n/max(im.size)*size)) for n in im.size]   # a strip keeps one pixel
         return ImageOps.pad(im.resize(shape, Image.Resampling.BILINEAR), (size, size))
-    if fit == "squash":
+    if framing == "squash":
         return im.resize((size, size), Image.Resampling.BILINEAR)
-    if fit == "widen":
+    if framing == "widen":
         scale = size/max(im.size)
         return tvf.center_crop(im.resize((max(1, round(_WIDER*scale*im.width)),
                                           max(1, round(scale*im.height))),
                                          Image.Resampling.BILINEAR), size)
-    raise ValueError(f"fit={fit!r} is none of crop, pad, squash, widen")
+    raise ValueError(f"framing={framing!r} is none of crop, pad, squash, widen")
 
 # %% ../nbs/01_data.ipynb #6fda8ec5
 def store_file(folder:MRIFolder, # an opened folder
                size:int=224,     # side of the stored slices, pixels
-               fit:str="crop"    # how to make them square, see `resize_image`
+               framing:str="crop"    # how to make them square, see `resize_image`
               )->Path: # uint8 pixels [N,1,size,size], then 32 bytes of their SHA-256
     "All slices of a folder, decoded to a file of the cache; one that is whole is used again."
-    how = f"{fit}{_WIDER}" if fit == "widen" else fit
+    how = f"{framing}{_WIDER}" if framing == "widen" else framing
     path = cache_folder()/"stores"/f"{data_hash(folder)[:32]}-{size}-{how}.u8"
     bytes_ = len(folder)*size*size
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -346,7 +346,7 @@ def store_file(folder:MRIFolder, # an opened folder
         tmp,digest = path.with_suffix(".tmp"),hashlib.sha256()
         try:
             with open(tmp, "wb") as f:
-                for block in _decoded(folder, size, fit):
+                for block in _decoded(folder, size, framing):
                     digest.update(block)
                     f.write(block)
                 f.write(digest.digest())
@@ -365,9 +365,9 @@ def _hash_start(f, n):
         n -= len(block)
     return digest.digest()
 
-def _decoded(folder, size, fit, block=256):
+def _decoded(folder, size, framing, block=256):
     "The slices of `folder`, resized, in blocks of uint8 [B,1,size,size]."
-    slices = folder.map(lambda im: np.asarray(resize_image(im, size, fit))[None])
+    slices = folder.map(lambda im: np.asarray(resize_image(im, size, framing))[None])
     while some := list(islice(slices, block)):
         yield np.stack(some)
 
@@ -377,17 +377,17 @@ class PixelStore(Dataset):
     def __init__(self,
                  folder:MRIFolder, # an opened folder
                  size:int=224,     # side of the stored slices, pixels
-                 fit:str="crop",   # how to make them square, see `resize_image`
+                 framing:str="crop",   # how to make them square, see `resize_image`
                  # bytes of pixels to hold in memory; more are mapped from a file, see `store_file`
                  budget:float=1e9
                 ):
         self.size,self.labels,shape = size,torch.tensor(folder.targets),(len(folder), 1, size, size)
-        self.file = store_file(folder, size, fit) if len(folder)*size*size > budget else None
+        self.file = store_file(folder, size, framing) if len(folder)*size*size > budget else None
         if self.file:
             self.pixels = self._map(shape)
             return
         self.pixels,at = torch.empty(shape, dtype=torch.uint8),0
-        for block in _decoded(folder, size, fit):
+        for block in _decoded(folder, size, framing):
             self.pixels[at:at+len(block)] = torch.from_numpy(block)
             at += len(block)
 

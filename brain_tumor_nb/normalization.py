@@ -65,10 +65,10 @@ def channel_stats(batches:Iterable # uint8 tensors [B,C,H,W], or tuples that sta
 # %% ../nbs/02_normalization.ipynb #1de4a22e
 def folder_stats(folder,        # an opened `MRIFolder`
                  size:int=224,  # side of the slices, pixels
-                 fit:str="crop" # how they are made square, see `resize_image`
+                 framing:str="crop" # how they are made square, see `resize_image`
                 )->Stats:
     "Mean and standard deviation of all slices of a folder, which are read once and not kept."
-    def count(im): return grey_counts(tvf.pil_to_tensor(resize_image(im, size, fit))[None])
+    def count(im): return grey_counts(tvf.pil_to_tensor(resize_image(im, size, framing))[None])
     return counts_stats(sum(folder.map(count)), size)
 
 # %% ../nbs/02_normalization.ipynb #14b1ffa5

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Run', 'check_run', 'lock_run', 'claim', 'begin_run', 'describe_data', 'mean_history', 'record', 'selection_note',
            'summary', 'below_chance', 'judge_score', 'data_section', 'settings_section', 'make_splits', 'train_run',
-           'predict_each', 'stack_pixels', 'predict_images', 'read_ahead', 'predict_files', 'near_left_out',
-           'check_classes', 'new_folder', 'predictions_by_each', 'evaluate_run', 'check_paths', 'check_values',
-           'check_predictions', 'score_predictions']
+           'stack_pixels', 'predict_images', 'read_ahead', 'predict_files', 'near_left_out', 'check_classes',
+           'new_folder', 'predictions_by_each', 'evaluate_run', 'check_paths', 'check_values', 'check_predictions',
+           'score_predictions']
 
 # %% ../nbs/engine/09_runs.ipynb #cdeb86e6
 import contextlib
@@ -28,15 +28,16 @@ from .core import (Figure, Section, Table, figure_png, load_sections, metric_tex
                                  write_page)
 from .data import (MRIFolder, PixelStore, data_hash, find_data, is_simulated,
                                  is_system, read_image, resize_image)
+from .device import pick_device
 from .evaluation import (INTERVAL_NOTE, Predictions, merge_classes, plot_confusion,
-                                       plot_pr, plot_roc, predict_pixels, score, show_mistakes)
-from .model import create_model, head
+                                       plot_pr, plot_roc, score, show_mistakes)
+from .learners import (load_learner, load_settings, make_learner, predict_each,
+                                     save_settings)
 from .parallel import train_folds
+from .processes import join_world
 from .splitting import (Split, describe_subjects, find_groups, make_folds, make_split,
                                       refuse_withdrawn, unseen)
-from .training import (COLUMNS, Config, History, frozen_features, join_world,
-                                     load_model, on_first, pick_device, plot_accuracy, plot_loss,
-                                     world)
+from .training import COLUMNS, Config, History, plot_accuracy, plot_loss
 
 # %% ../nbs/engine/09_runs.ipynb #01f029eb
 _OF_A_RUN = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv",
@@ -65,6 +66,12 @@ class Run:
     def config(self):
         "The `Config`; None where predictions were made elsewhere."
         return self._loaded("config.json", Config.load)
+
+    @property
+    def classes(self):
+        "Names, in the order of the networks' outputs; None where predictions were made elsewhere."
+        settings = self._loaded("config.json", load_settings)
+        return settings and settings[1]
 
     @property
     def data(self):
@@ -113,11 +120,11 @@ class Run:
         files = [part/"split.json" for part in self.parts]
         return [Split.load(f, folder) for f in files if f.exists()]
 
-    def networks(self):
-        "The trained networks: (network, its configuration), one per fold."
+    def learners(self):
+        "What was trained: a `Learner` per fold."
         if not self.path.is_dir():
             raise FileNotFoundError(f"{self.path} is no run folder: give the --out of a btnb train")
-        return [load_model(part) for part in self.parts]
+        return [load_learner(part) for part in self.parts]
 
     def __repr__(self):
         return f"Run({str(self.path)!r})"
@@ -153,7 +160,7 @@ class Run:
             section = judge(self, folder)
             if section is not None:
                 found.append(section)
-        found += [data_section(self.data), settings_section(self.config)]
+        found += [data_section(self.data), settings_section(self.config, self.classes)]
         for old in self.path.glob("sections/*.json"):
             old.unlink()
         for place,section in enumerate(s for s in found if s):
@@ -171,7 +178,8 @@ class Run:
 
 # %% ../nbs/engine/09_runs.ipynb #8b878ef9
 def check_run(run:Run,             # whose folder is perhaps not there yet
-              config:Config,       # of the run to come, `classes` filled in
+              config:Config,       # of the run to come
+              classes,             # names, in the order of its outputs
               hash_:str,           # of the data, see `data_hash`
               resume:bool=False,   # go on with a run that was stopped
               overwrite:bool=False # replace a run
@@ -187,8 +195,9 @@ def check_run(run:Run,             # whose folder is perhaps not there yet
         if out.exists() and any(not is_system(p.name) for p in out.iterdir()):
             raise ValueError(f"{out} is not empty: choose another folder with --out")
         return False
-    old = asdict(replace(run.config, stats=None))
+    old = asdict(run.config)
     differ = [k for k,v in asdict(config).items() if v != old[k]]
+    differ += ["classes"]*(run.classes != tuple(classes))
     if (out/"report.html").exists() and not differ and run.data["hash"] == hash_:
         return True
     if not resume:
@@ -240,6 +249,7 @@ def claim(held:contextlib.ExitStack, # keeps the lock
 # %% ../nbs/engine/09_runs.ipynb #2b819ad3
 def begin_run(run:Run,       # its folder is locked
               config:Config, # of the run
+              classes,       # names, in the order of its outputs
               overwrite:bool # remove a run that is there
              )->None:
     "Write the configuration; what an earlier process left half written is removed."
@@ -247,7 +257,7 @@ def begin_run(run:Run,       # its folder is locked
         run.clear()
     for file in run.path.rglob(".*.tmp"):
         file.unlink()
-    config.save(run.path/"config.json")
+    save_settings(run.path/"config.json", config, classes)
 
 # %% ../nbs/engine/09_runs.ipynb #a3e14c38
 def describe_data(folder:MRIFolder, # the data
@@ -298,10 +308,8 @@ def record(run:Run,           # in whose folder it is written
 def selection_note(run:Run # with or without a configuration and a history
                   )->str:  # one sentence; empty where nothing was chosen on these slices
     "Whether the epoch was chosen on the slices that the score is of."
-    config = run.config
-    if config is None or run.history is None:
-        return ""
-    if config.keep == "last" or config.epochs == 1 or config.trainable == 0:
+    config,history = run.config,run.history
+    if config is None or history is None or config.keep == "last" or len(history.rows) == 1:
         return ""
     return (f"The epoch was chosen by validation {config.keep}, "
             "so these figures are a little too good.")
@@ -311,9 +319,8 @@ def _settings_words(config):
     "What was trained, in a line."
     if config is None:
         return "predictions made elsewhere"
-    how = "head alone" if config.trainable == 0 else f"{config.epochs} epochs"
-    return (f"{config.arch}, weights {config.weights}, {config.size} pixels, {how}, "
-            f"seed {config.seed}")
+    return (f"{config.arch}, weights {config.weights}, {config.size} pixels, "
+            f"{make_learner(config, ()).plan}, seed {config.seed}")
 
 
 def summary(run:Run # with predictions and facts about the data
@@ -441,12 +448,14 @@ def _plain(value):
     return str(value)
 
 
-def settings_section(config:Config|None # of the run
-                    )->Section|None:    # None where predictions were made elsewhere
+def settings_section(config:Config|None, # of the run
+                     classes=()          # names, in the order of its outputs
+                    )->Section|None:     # None where predictions were made elsewhere
     "Every setting of a run, as words."
     if config is None:
         return None
-    rows = [[k, _plain(v)] for k,v in asdict(config).items()]
+    choices = {**asdict(config), "classes": classes}
+    rows = [[k, _plain(v)] for k,v in choices.items()]
     table = Table(["setting", "value"], rows, "all settings", folded=True)
     return Section("settings", "Settings", [_settings_words(config)], [table], quiet=True)
 
@@ -481,6 +490,10 @@ def _how(config):
             f"({what}, split by {config.split}{several}).")
 
 
+def _silent(line):
+    "Says nothing."
+
+
 def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; None: see `find_data`
               out:str|Path,            # run folder
               config:Config,           # what to do
@@ -492,18 +505,18 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
               judges=(judge_score,)    # who looks at it afterwards
              )->Run:                   # finished
     "Train, predict, score and report: the whole book in one function."
-    with join_world(), contextlib.ExitStack() as held:
-        run,folder,first = Run(out),MRIFolder(find_data(data)),world()[0] == 0
-        say = say if first else lambda line: None
-        config = replace(config, classes=tuple(folder.classes))
-        pick_device(config.device)
+    with join_world() as team, contextlib.ExitStack() as held:
+        run,folder = Run(out),MRIFolder(find_data(data))
+        classes = tuple(folder.classes)
+        say = _silent if team.rank else say
         say(str(folder))
         for path,reason in folder.bad[:10]:
             say(f"left out {path}: {reason}")
         # a slip in these is found before anything is removed or written
-        create_model(config.arch, config.classes, config.weights, config.size)
-        hash_ = data_hash(folder)
-        if on_first(lambda: claim(held, run, config, hash_, resume, overwrite)):
+        pick_device(config.device)
+        make_learner(config, classes).check()
+        asked = run,config,classes,data_hash(folder),resume,overwrite
+        if team.on_first(lambda: claim(held, *asked)):
             say(f"{run.path} holds this very run already, finished: nothing to do "
                 "(--overwrite trains it again)")
             return run
@@ -511,53 +524,41 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
         groups = find_groups(folder, config.split)
         splits = make_splits(folder, groups, config)
         say(_split_words(groups, splits, config))
-        if first:
-            begin_run(run, config, overwrite)
-        parts,histories = train_folds(folder, splits, config, run.path, resume, jobs, progress, say)
+        if team.rank == 0:
+            begin_run(run, config, classes, overwrite)
+        parts,histories = train_folds(folder, splits, config, run.path, resume, jobs, progress, say,
+                                      team)
         def finish():
             pred = Predictions.concat(parts)
             record(run, pred, folder, groups, _how(config), histories)
             run.judge(folder, judges, say)
-        on_first(finish)
+        team.on_first(finish)
         return run
 
 # %% ../nbs/engine/09_runs.ipynb #6b9f1423
-def predict_each(models:list,         # see `Run.networks`
-                 pixels:torch.Tensor  # uint8 [N,1,S,S]
-                )->np.ndarray:        # float [K,N,C], K networks; each row of C adds up to 1
-    "Probability of each class by each network; features are computed once for several heads."
-    model,config = models[0]
-    if config.trainable:
-        return np.stack([predict_pixels(m, pixels, c) for m,c in models])
-    features = frozen_features(model, pixels, config, config.stats)
-    with torch.no_grad():
-        each = [head(m)(features).softmax(2).mean(1) for m,_ in models]
-    return torch.stack(each).double().numpy()
-
-# %% ../nbs/engine/09_runs.ipynb #83a2f936
 def stack_pixels(squares      # square grey PIL pictures of one size
                 )->torch.Tensor: # uint8 [N,1,S,S]
     "Pictures as a network takes them."
     return torch.stack([torch.from_numpy(np.array(im))[None] for im in squares])
 
 
-def predict_images(models:list,  # see `Run.networks`
-                   images:list   # PIL pictures, grey, any size
-                  )->np.ndarray: # float [N,C], each row adds up to 1
+def predict_images(learners:list, # see `Run.learners`
+                   images:list    # PIL pictures, grey, any size
+                  )->np.ndarray:  # float [N,C], each row adds up to 1
     "Probability of each class for each picture, averaged over a run's networks."
-    config = models[0][1]                                   # size and fit are the same in all folds
-    squares = [resize_image(im, config.size, config.fit) for im in images]
-    return predict_each(models, stack_pixels(squares)).mean(0)
+    config = learners[0].config                         # as in all other folds, but for the seed
+    squares = [resize_image(im, config.size, config.framing) for im in images]
+    return predict_each(learners, stack_pixels(squares)).mean(0)
 
 # %% ../nbs/engine/09_runs.ipynb #ea6aa2e2
 def read_ahead(files,        # paths
-               config:Config,# its `size` and `fit`
+               config:Config,# its `size` and `framing`
                block:int=256 # how many at a time
               ):             # yields lists of (path, square grey PIL picture, or what is wrong)
     "Read images in blocks; while one block is used, the next is being read."
     def read(path):
         try:
-            return path,resize_image(read_image(path), config.size, config.fit)
+            return path,resize_image(read_image(path), config.size, config.framing)
         except (ValueError, OSError) as e:
             return path,e
     with ThreadPoolExecutor() as pool:
@@ -569,13 +570,13 @@ def read_ahead(files,        # paths
         yield from map(list, waiting)
 
 
-def predict_files(models:list, # see `Run.networks`
-                  files        # paths
-                 ):            # yields (path, float [C], or the exception that says what is wrong)
+def predict_files(learners:list, # see `Run.learners`
+                  files          # paths
+                 ):              # yields (path, float [C] or the exception that says what is wrong)
     "Probability of each class for each file, averaged over a run's networks."
-    for block in read_ahead(files, models[0][1]):
+    for block in read_ahead(files, learners[0].config):
         good = [im for _,im in block if not isinstance(im, Exception)]
-        probs = iter(predict_each(models, stack_pixels(good)).mean(0) if good else [])
+        probs = iter(predict_each(learners, stack_pixels(good)).mean(0) if good else [])
         for path,im in block:
             yield path,(im if isinstance(im, Exception) else next(probs))
 
@@ -602,19 +603,19 @@ def near_left_out(run:Run,               # whose networks are tested
     return new, words
 
 # %% ../nbs/engine/09_runs.ipynb #ce91c9cd
-def check_classes(config:Config,    # of a run
+def check_classes(known,            # the classes of a run
                   folder:MRIFolder, # to be predicted
                   mapping:dict      # class names on either side
                  )->None:
     "`ValueError` unless each class of a folder is one of a run's."
-    classes = sorted({mapping.get(c, c) for c in config.classes})
+    classes = sorted({mapping.get(c, c) for c in known})
     if len(classes) < 2:
         raise ValueError(f"with this --map all classes of the run are called {classes[0]}: "
                          "leave two names or more")
     unknown = [c for c in folder.classes if mapping.get(c, c) not in classes]
     if unknown:
         raise ValueError(f"class {unknown[0]} of {folder.root} is none of the run's "
-                         f"({', '.join(config.classes)}): "
+                         f"({', '.join(known)}): "
                          f"name it with --map {unknown[0]}={classes[0]}")
 
 
@@ -638,14 +639,14 @@ def predictions_by_each(run:Run,          # whose networks predict
                         mapping:dict      # class names on either side
                        )->list:           # `Predictions` by each network
     "What each network of a run says of some slices of a folder."
-    models = run.networks()
-    config = models[0][1]
-    pixels = PixelStore(folder, config.size, config.fit).pixels
+    learners = run.learners()
+    classes,config = learners[0].classes,learners[0].config
+    pixels = PixelStore(folder, config.size, config.framing).pixels
     kept = np.nonzero(which)[0]
     paths = [folder.paths[i] for i in kept]
     labels = [folder.classes[folder.targets[i]] for i in kept]
-    each = predict_each(models, pixels if which.all() else pixels[which])
-    tables = [Predictions(paths, labels, config.classes, p, [0]*len(kept), groups[which])
+    each = predict_each(learners, pixels if which.all() else pixels[which])
+    tables = [Predictions(paths, labels, classes, p, [0]*len(kept), groups[which])
               for p in each]
     return [merge_classes(table, mapping) for table in tables]
 
@@ -660,10 +661,10 @@ def evaluate_run(run:str|Path,           # run folder
                 )->Run:                  # finished; its networks are those of `Run.trained`
     "Score a run's networks on another folder."
     trained = Run(run)
-    models,folder = trained.networks(),MRIFolder(find_data(data))
-    config = models[0][1]
+    learners,folder = trained.learners(),MRIFolder(find_data(data))
+    config = learners[0].config
     say(str(folder))
-    check_classes(config, folder, mapping)
+    check_classes(learners[0].classes, folder, mapping)
     result = new_folder(out)
     if (trained.data or {}).get("hash") == data_hash(folder):
         say("warning: the run was trained on this very folder, so these scores are not a test")
@@ -672,10 +673,10 @@ def evaluate_run(run:str|Path,           # run folder
     result.trained,result.mapping = trained,mapping
     result.each = predictions_by_each(trained, folder, new, groups, mapping)
     pred = replace(result.each[0], probs=np.mean([p.probs for p in result.each], 0))
-    replace(config, classes=pred.classes).save(result.path/"config.json")
-    plural = "s"*(len(models) > 1)
+    save_settings(result.path/"config.json", config, pred.classes)
+    plural = "s"*(len(learners) > 1)
     record(result, pred, folder, groups,
-           f"Predicted by the {len(models)} network{plural} of the run "
+           f"Predicted by the {len(learners)} network{plural} of the run "
            f"{trained.path.resolve().name}, which was trained elsewhere; {words}")
     result.judge(folder, judges, say)
     return result

@@ -13,13 +13,18 @@ import torch
 from PIL import Image
 from torch import nn
 
-from brain_tumor_nb import parallel, training
+from brain_tumor_nb import parallel
+from brain_tumor_nb.checkpoints import checkpoints
 from brain_tumor_nb.data import MRIFolder, PixelStore, make_loader
+from brain_tumor_nb.device import seeded
+from brain_tumor_nb.learners import make_learner
+from brain_tumor_nb.normalization import channel_stats, valid_transform
+from brain_tumor_nb.processes import join_world
 from brain_tumor_nb.splitting import make_split
-from brain_tumor_nb.training import Config, channel_stats, checkpoints, fit, join_world, world
+from brain_tumor_nb.training import Config, State, fit, make_optimizer
 
 CONFIG = Config(arch="mobilenet_v3_small", size=32, batch_size=8, epochs=3, lr=1e-2,
-                schedule="one-cycle", mixup=.2, classes=("no", "yes"))
+                schedule="one-cycle", mixup=.2)
 
 
 def noise_folder(root, n=40, size=32):
@@ -60,7 +65,8 @@ def train_until(out, folder, store, split, kill, dead=None):
         os.fsync = die_at(fsync, False)
     if what == "renamed":
         os.replace = die_at(os.replace, random.Random(when).random() < .5)
-    pred, _ = parallel.train_fold(folder, store, split, CONFIG, out, resume=bool(checkpoints(out)))
+    learner, resume = make_learner(CONFIG, folder.classes), bool(checkpoints(out))
+    pred, _ = parallel.train_fold(folder, store, split, learner, store.pixels, out, resume=resume)
     pred.save(Path(out)/"predictions.csv")
 
 
@@ -96,7 +102,7 @@ def killed(times):
 
 def plain_net():
     "A network without batch normalisation or dropout."
-    with training.seeded(0):
+    with seeded(0):
         return nn.Sequential(nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(4),
                              nn.Flatten(), nn.Linear(128, 2))
 
@@ -110,26 +116,25 @@ def normal_net():
 
 def shared_fit(make, root):
     "Three epochs of `make()` in as many processes as there are: what rank 0 ends with."
-    with join_world():
+    with join_world() as team:
         folder = MRIFolder(root)
         store = PixelStore(folder, 32)
-        rank, processes = world()
+        shared = dict(rank=team.rank, world=team.size)
         train = list(range(31))
         stats = channel_stats(make_loader(store, train))             # 31: batches of 8, 8, 8 and 7
         seen = []
-        net, config = make(), Config(size=32, epochs=3, batch_size=8, lr=.02, classes=("no", "yes"),
-                                     keep="last")
+        config = Config(size=32, epochs=3, batch_size=8, lr=.02, keep="last")
         class Watched(PixelStore):
             def __init__(self): self.__dict__.update(store.__dict__)
             def __getitem__(self, idx):
                 seen.extend(idx)
                 return super().__getitem__(idx)
-        loader = make_loader(Watched(), train, 8, shuffle=True, least=2*processes, rank=rank,
-                             world=processes)
-        history = fit(net, loader,
-                      make_loader(store, range(31, 40), 4, least=processes, rank=rank,
-                                  world=processes), config, stats)
-        x = training.valid_transform(stats)(store.pixels[31:])
+        loader = make_loader(Watched(), train, 8, shuffle=True, least=2*team.size, **shared)
+        valid = make_loader(store, range(31, 40), 4, least=team.size, **shared)
+        net = make()
+        state = State(net, *make_optimizer(net, config, config.epochs*len(loader)))
+        history = fit(state, loader, valid, config, stats, team)
+        x = valid_transform(stats)(store.pixels[31:])
         return dict(stats=stats, loss=history.column("train_loss"),
                     valid=history.column("valid_loss"), seen=seen, logits=net.eval()(x).tolist())
 

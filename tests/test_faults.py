@@ -17,11 +17,14 @@ from PIL import Image
 
 import faults
 from brain_tumor_nb import cli, runs
-from brain_tumor_nb.data import PixelStore, read_image, resize_image
+from brain_tumor_nb.checkpoints import checkpoints
+from brain_tumor_nb.data import MRIFolder, PixelStore, read_image, resize_image
 from brain_tumor_nb.evaluation import Predictions
-from brain_tumor_nb.parallel import launch, train_folds
+from brain_tumor_nb.learners import make_learner
+from brain_tumor_nb.parallel import train_folds
+from brain_tumor_nb.processes import launch
 from brain_tumor_nb.splitting import make_folds
-from brain_tumor_nb.training import Config, checkpoints, train_split
+from brain_tumor_nb.training import Config
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, mounts and limits")
 QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32,
@@ -101,15 +104,45 @@ def test_read_only_disk(noise, disk):
                                                     *QUICK))
 
 
-@pytest.mark.parametrize("harm, words", [(lambda f: f.unlink(), "no such file"), (lambda f: Image.new("L", (32, 32)).save(f), "has changed since the folder was opened")])
-def test_data_changed_during_the_run(monkeypatch, tmp_path, harm, words):
-    "A slice that vanishes or changes after the folder was opened stops the run before it trains on it; nothing is reported."
-    folder = faults.noise_folder(tmp_path/"data")
+def harm_during(monkeypatch, folder, harm):
+    "Do harm to a slice between the opening of its folder and the reading of its pixels."
     real = runs.make_split
-    monkeypatch.setattr(runs, "make_split",
-                        lambda *a: (real(*a), harm(Path(folder.root)/"no/04.png"))[0])
+    def split_and_harm(*args):
+        split = real(*args)
+        harm(Path(folder.root)/"no/04.png")
+        return split
+    monkeypatch.setattr(runs, "make_split", split_and_harm)
+
+
+def vanish(file):
+    file.unlink()
+
+
+def change(file):
+    Image.new("L", (32, 32)).save(file)
+
+
+@pytest.mark.parametrize("harm, words", [(vanish, "no such file"),
+                                         (change, "has changed since the folder was opened")])
+def test_data_changed_during_the_run(monkeypatch, tmp_path, harm, words):
+    "A slice that is not in memory and vanishes or changes stops the run; nothing is reported."
+    folder = faults.noise_folder(tmp_path/"data")
+    monkeypatch.setattr(MRIFolder, "_keep", lambda *a: None)         # as if it were a large folder
+    harm_during(monkeypatch, folder, harm)
     line = one_line(btnb("train", folder.root, "--out", tmp_path/"run", *QUICK))
     assert "04.png" in line and words in line and not (tmp_path/"run/metrics.json").exists()
+
+
+def test_data_in_memory_stay_as_they_were(monkeypatch, tmp_path):
+    "A slice that is in memory is used as it was when its folder was opened, and hashed so."
+    folder = faults.noise_folder(tmp_path/"data")
+    assert btnb("train", folder.root, "--out", tmp_path/"before", *QUICK)[0] == 0
+    harm_during(monkeypatch, folder, change)
+    assert btnb("train", folder.root, "--out", tmp_path/"during", *QUICK)[0] == 0
+    for name in ("predictions.csv", "model.safetensors"):
+        assert (tmp_path/"before"/name).read_bytes() == (tmp_path/"during"/name).read_bytes()
+    before, during = (runs.Run(tmp_path/n).data["hash"] for n in ("before", "during"))
+    assert before == during
 
 
 def test_two_runs_in_one_folder(noise, tmp_path):
@@ -154,17 +187,15 @@ def test_odd_batches(noise):
     store = PixelStore(noise, 32)
     split = make_folds(noise, np.arange(len(noise)), 5)[0]
     split.train = split.train[:17]
-    _, _, history = train_split(store, split,
-                                Config(arch="resnet18", size=32, batch_size=8, epochs=1,
-                                       classes=("no", "yes")))
+    learner = make_learner(Config(arch="resnet18", size=32, batch_size=8, epochs=1), ("no", "yes"))
+    history = learner.train(store, split)
     assert np.isfinite(history.rows[0]["train_loss"])
     split.train = split.train[:1]
     with pytest.raises(ValueError, match="raise batch_size or size"):
-        train_split(store, split,
-                    Config(arch="resnet18", size=32, batch_size=8, epochs=1, classes=("no", "yes")))
+        learner.train(store, split)
     split.valid = []
     with pytest.raises(ValueError, match="part of the split is empty"):
-        train_split(store, split, Config(arch="resnet18", size=32, classes=("no", "yes")))
+        learner.train(store, split)
 
 
 def test_not_a_number(noise, tmp_path):
@@ -271,7 +302,7 @@ def test_folds_on_a_dask_cluster(noise, tmp_path):
     "The same predictions from the processes of a Dask cluster as from this one."
     distributed, joblib = pytest.importorskip("distributed"), pytest.importorskip("joblib")
     splits, config = make_folds(noise, np.arange(len(noise)),
-                                2), Config(**{**vars(TINY), "classes": ("no", "yes")})
+                                2), TINY
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

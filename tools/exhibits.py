@@ -28,10 +28,10 @@ import numpy as np
 
 from brain_tumor_nb.data import MRIFolder, PixelStore, data_hash
 from brain_tumor_nb.evaluation import bootstrap_weights
-from brain_tumor_nb.model import create_model, weights_stats
+from brain_tumor_nb.learners import make_learner
 from brain_tumor_nb.probes import probe_features, probe_model
 from brain_tumor_nb.splitting import find_groups, make_folds, read_subjects
-from brain_tumor_nb.training import Config, frozen_features
+from brain_tumor_nb.training import Config
 from rows import ROOT, commit, machine, put
 
 PARTS = 10                                              # of the patients
@@ -44,12 +44,10 @@ MODELS = {"frozen": "linear", "nearest": "nearest"}     # name to kind, see `pro
 
 def features(folder):
     "What each model is given of every slice: frozen features (one view), a thumbnail."
-    config = Config.recommended(trainable=0, views=1, device="cpu", classes=folder.classes)
-    net = create_model(config.arch, folder.classes, config.weights, config.size)
-    pixels = PixelStore(folder, config.size, config.fit).pixels
-    stats = weights_stats(config.arch, config.weights)
-    seen = frozen_features(net, pixels, config, stats)[:, 0].double().numpy()
-    return dict(frozen=seen, nearest=probe_features(folder)["thumbnail"])
+    config = Config.recommended(freeze=True, views=1, device="cpu")
+    pixels = PixelStore(folder, config.size, config.framing).pixels
+    frozen = make_learner(config, folder.classes).prepare(pixels)[:, 0].double().numpy()
+    return dict(frozen=frozen, nearest=probe_features(folder)["thumbnail"])
 
 
 def without_others(y, train, mine, rng):

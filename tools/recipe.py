@@ -38,18 +38,18 @@ from rows import KEPT, ROOT, commit, fingerprint, folds_hash, keep, machine, rea
 
 FOLDS = 5
 METRICS = ("accuracy", "auroc")
-HEAD = Config.recommended(trainable=0)
+HEAD = Config.recommended(freeze=True)
 HEADS = replace(HEAD, size=288, scales=(1, 7/9, 5/9))          # 288, 224 and 160 pixels
 BLOCKS = Config.recommended(FEW, jitter=0)
 CANDIDATES_FEW = {
     "head alone, 224 pixels": HEAD,
     "head alone, three sizes": HEADS,
-    "head alone, three sizes, widened": replace(HEADS, fit="widen"),
-    "head alone, three sizes, squashed": replace(HEADS, fit="squash"),
+    "head alone, three sizes, widened": replace(HEADS, framing="widen"),
+    "head alone, three sizes, squashed": replace(HEADS, framing="squash"),
     "head alone, three sizes, Lite1": replace(HEADS, arch="efficientnet_lite1"),
     "head alone, three sizes, Lite2": replace(HEADS, arch="efficientnet_lite2"),
     "head alone, three sizes, widened, Lite2": replace(HEADS, arch="efficientnet_lite2",
-                                                       fit="widen")}
+                                                       framing="widen")}
 CANDIDATES_MANY = {
     "later blocks": BLOCKS,
     "later blocks, jitter": replace(BLOCKS, jitter=1)}
@@ -88,7 +88,7 @@ class Study:
 
     def predictions(self, name, what, splits):
         "Of one candidate in some splits, which number the rows; trained where they are not kept."
-        config = replace(self.candidates[name], classes=tuple(self.folder.classes))
+        config = self.candidates[name]
         facts = self.data, self.hashes, self.pairs
         made_with = fingerprint([facts, settings(config), what])
         file = self.work/f"{made_with}.csv"

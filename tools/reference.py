@@ -26,6 +26,7 @@ import numpy as np
 
 from brain_tumor_nb.data import MRIFolder, data_hash
 from brain_tumor_nb.evaluation import Predictions, score
+from brain_tumor_nb.learners import FrozenHead, make_learner
 from brain_tumor_nb.parallel import train_folds
 from brain_tumor_nb.probes import PROBES, run_probes
 from brain_tumor_nb.splitting import make_folds
@@ -46,7 +47,7 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
             "tutorial-default": ("tutorial's ResNet18, ImageNet weights, last epoch",
                                  lambda n: Config.tutorial(weights="default", keep="last")),
             "frozen": ("frozen EfficientNet-Lite0, logistic regression (--freeze)",
-                       lambda n: Config.recommended(trainable=0)),
+                       lambda n: Config.recommended(freeze=True)),
             "finetuned": ("EfficientNet-Lite0, later blocks fine-tuned (--fine-tune)",
                           lambda n: Config.recommended(max(n, FEW))),
             "recommended": ("what btnb train does by default", Config.recommended)}
@@ -54,10 +55,11 @@ NETWORKS = {"tutorial": ("tutorial's ResNet18, random weights, last epoch",
 
 def settings(config):
     "A fingerprint of what a network is trained with, wherever that is."
-    elsewhere = ("device", "classes", "stats")
-    found = {k: v for k,v in asdict(config).items() if k not in elsewhere}
+    # under the names of the first rows, so that these keep their fingerprint
+    names = {"framing": "fit"}
+    found = {names.get(k, k): v for k,v in asdict(config).items() if k != "device"}
     if not found["jitter"]:
-        del found["jitter"]         # rows from before there was jitter keep their fingerprint
+        del found["jitter"]
     return fingerprint(found)
 
 
@@ -138,7 +140,6 @@ def measure_frozen(table, ways, model, config, work):
     "A head on frozen features under several ways to split: the features are computed once."
     start = time.perf_counter()
     splits,made_with = [s for by in ways for s in table.splits[by]],settings(config)
-    config = replace(config, classes=tuple(table.folder.classes))
     parts,_ = train_folds(table.folder, splits, config, work)
     seconds = time.perf_counter() - start
     each = len(parts)//len(ways)
@@ -150,7 +151,6 @@ def measure_frozen(table, ways, model, config, work):
 def measure_trained(table, by, model, config, work, resume):
     "A network trained under one way to split."
     made_with = settings(config)
-    config = replace(config, classes=tuple(table.folder.classes))
     def say(line):
         print(f"  {by}, {model}: {line}", flush=True)
     parts,histories = train_folds(table.folder, table.splits[by], config, work, resume, say=say)
@@ -178,10 +178,11 @@ def measure(table, models, resume):
     for model,config in jobs(models, len(table.folder)).items():
         made_with = settings(config)
         missing = [by for by in ways if not (resume and table.there(by, model, made_with))]
-        together = [missing] if config.trainable == 0 and missing else [[by] for by in missing]
+        frozen = isinstance(make_learner(config, ()), FrozenHead)
+        together = [missing] if frozen and missing else [[by] for by in missing]
         for some in together:
             work = work_folder(table, some, model, config, resume)
-            if config.trainable == 0:
+            if frozen:
                 measure_frozen(table, some, model, config, work)
             else:
                 measure_trained(table, some[0], model, config, work, resume)

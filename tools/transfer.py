@@ -23,7 +23,8 @@ from brain_tumor_nb.cli import parse_map
 from brain_tumor_nb.data import MRIFolder, PixelStore, data_hash
 from brain_tumor_nb.evaluation import (Predictions, bootstrap_weights, merge_classes,
                                        positive_class, wilson)
-from brain_tumor_nb.runs import Run, evaluate_run, judge_score, predict_each
+from brain_tumor_nb.learners import make_learner, predict_each
+from brain_tumor_nb.runs import Run, evaluate_run, judge_score
 from brain_tumor_nb.splitting import find_groups, unseen
 from brain_tumor_nb.training import Config
 from brain_tumor_nb.transfer import (at_operating_point, judge_transfer,
@@ -63,17 +64,17 @@ def false_alarms(run, train, test, mapping, known):
     "Columns of a test set without tumours: specificity at one half and at the operating point."
     with tempfile.TemporaryDirectory() as copy:
         folder = with_another_class(test, train, copy)
-        models = Run(run).networks()
-        config = models[0][1]
+        learners = Run(run).learners()
+        config = learners[0].config
         ours = np.array([not p.startswith("another/") for p in folder.paths])
         new = unseen(train, folder) & ours
         groups = find_groups(folder)[new]
-        pixels = PixelStore(folder, config.size, config.fit).pixels[new]
+        pixels = PixelStore(folder, config.size, config.framing).pixels[new]
         paths = [folder.paths[i] for i in np.nonzero(new)[0]]
         names = tuple(mapping.get(c, c) for c in {p.split("/")[0] for p in paths})
         n = len(paths)
-        tables = [Predictions(paths, [names[0]]*n, config.classes, probs, [0]*n)
-                  for probs in predict_each(models, pixels)]
+        tables = [Predictions(paths, [names[0]]*n, learners[0].classes, probs, [0]*n)
+                  for probs in predict_each(learners, pixels)]
     each = [merge_classes(p, mapping) for p in tables]
     mean = replace(each[0], probs=np.mean([p.probs for p in each], 0))
     c = positive_class(mean.classes)
@@ -119,7 +120,7 @@ def main():
     facts = json.loads((a.run/"data.json").read_text(encoding="utf-8"))
     if facts["hash"] != data_hash(train):
         p.error(f"{a.run} was not trained on {a.train}: give the folder it was trained on")
-    if replace(config, folds=1, classes=(), stats=None) != Config.recommended(len(train)):
+    if replace(config, folds=1) != Config.recommended(len(train)):
         p.error(f"{a.run} was not made with the default settings, and the row would name a wrong "
                 "command: train it anew without options")
     known = merge_classes(Predictions.load(a.run/"predictions.csv"), mapping)
@@ -129,7 +130,7 @@ def main():
     alone = sum(e.is_dir() for e in a.test.iterdir()) == 1
     found = (false_alarms(a.run, train, a.test, mapping, known) if alone else
              both_classes(a.run, train, a.test, mapping))
-    kind = "head alone" if config.trainable == 0 else "fine-tuned"
+    kind = make_learner(config, ()).kind
     networks = f"{config.folds} network{'s'*(config.folds > 1)}"
     folds = f" --folds {config.folds}"*(config.folds > 1)
     renamed = f" --map {a.map}"*bool(a.map)
