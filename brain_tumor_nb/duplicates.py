@@ -46,10 +46,7 @@ def thumbnail(im:Image.Image # grey, any size
 def thumbnails(folder:MRIFolder # an opened folder
               )->np.ndarray:    # uint8 [N,48,48]
     "The thumbnail of every slice."
-    found = np.empty((len(folder), SIDE, SIDE), np.uint8)
-    for i,t in enumerate(folder.map(thumbnail)):
-        found[i] = t
-    return found
+    return folder.of_all(thumbnail)
 
 # %% ../nbs/engine/02_duplicates.ipynb #52387e08
 def equalise(thumbs:np.ndarray # uint8 [N,S,S]

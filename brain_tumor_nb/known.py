@@ -24,7 +24,7 @@ def image_hash(im:Image.Image # grey, any size
 def image_hashes(folder # an opened `MRIFolder`
                 )->np.ndarray: # uint64 [N]
     "Perceptual hash of every slice."
-    return np.array(list(folder.map(image_hash)), np.uint64)
+    return folder.of_all(image_hash)
 
 # %% ../nbs/engine/00_known.ipynb #bdb36b91
 # the sets we know; does the table name every published file?

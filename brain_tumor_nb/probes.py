@@ -14,8 +14,7 @@ from collections import namedtuple
 import numpy as np
 from PIL import Image
 
-from .audit import file_facts
-from .core import (Figure, Section, Table, figure_png, in_threads, metric_texts,
+from .core import (Figure, Section, Table, figure_png, metric_texts,
                                  new_axes)
 from .data import MRIFolder, is_simulated, resize_image
 from .evaluation import Predictions, score
@@ -81,9 +80,8 @@ def picture_features(im:Image.Image # grey, any size
 def probe_features(folder:MRIFolder # an opened folder
                   )->dict: # name to float32 [N,D]: "metadata" and those of `picture_features`
     "What the probes may know of every slice; each picture is decoded once, in threads."
-    def read(i): return picture_features(folder.load(i)),file_facts(folder.samples[i][0])
-    pictures,facts = zip(*in_threads(read, range(len(folder))))
-    return dict(metadata=code_facts(facts),
+    pictures = list(folder.map(picture_features))
+    return dict(metadata=code_facts(folder.facts),
                 **{k: np.stack([p[k] for p in pictures]) for k in pictures[0]})
 
 # %% ../nbs/trust/12_probes.ipynb #31c011ee
