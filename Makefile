@@ -2,7 +2,8 @@
 #   make demo    train and evaluate on the sample of real slices, no network but for the installation; shows the report
 #   make lab     JupyterLab, open at the tutorial
 #   make check   style and the checkout as a whole, under two minutes
-#   make test    every check
+#   make test    what a change must pass, ten to fifteen minutes
+#   make test-all  that, the slow cells, and every notebook in the browser: an hour, nightly in the workflow
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
 #   make docs    the documentation site in _docs (needs Quarto)
 #   make readme  README.md from nbs/index.ipynb
@@ -13,7 +14,7 @@ WORKERS ?= 2
 CONSTRAINTS ?=
 bin     := .venv/bin
 
-.PHONY: demo lab check test bench docs readme clean
+.PHONY: demo lab check test test-all bench docs readme clean
 .NOTPARALLEL:
 
 demo: .venv/demo
@@ -29,6 +30,9 @@ check: .venv/test
 # One thread a process: the tests run in $(WORKERS) processes.
 test: .venv/test
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest -n $(WORKERS) --dist worksteal -ra tests
+
+test-all: .venv/test
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest -n $(WORKERS) --dist worksteal -ra --durations 20 tests --all
 
 # An environment of its own: fastai asks for a fastcore that nbdev 2 cannot use.
 bench: .venv-bench/ok

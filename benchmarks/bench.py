@@ -1,10 +1,12 @@
 """How fast, how small, against whom? Measures what `make bench` reports.
 
-    python benchmarks/bench.py [--only FIGURE] [--quick] [--repeats 5] [--data FOLDER] [--data4 FOLDER] [--out FOLDER]
+    python benchmarks/bench.py [--only FIGURE] [--quick] [--repeats 5]
+                               [--data FOLDER] [--data4 FOLDER] [--out FOLDER]
 
-Every measurement runs in a fresh process, and the systems compared take turns: the first repeat of all, then the second of all. Each is a row
-of raw.csv as soon as it is there; table.md and the plots are drawn from raw.csv at the end. Runs on the CPU of a Linux machine. See tasks.py for
-what is measured, peers.py for the other libraries, draw.py for what is required.
+Every measurement runs in a fresh process, and the systems compared take turns: the first repeat of
+all, then the second of all. Each is a row of raw.csv as soon as it is there; table.md and the plots
+are drawn from raw.csv at the end. Runs on the CPU of a Linux machine. See tasks.py for what is
+measured, peers.py for the other libraries, draw.py for what is required.
 """
 import argparse, csv, json, os, re, subprocess, sys, tempfile, time
 from functools import partial
@@ -17,7 +19,7 @@ PEERS,PRECISIONS = ("plain", "lightning", "fastai", "trainer"),("fp32", "bf16")
 COLUMNS = ("figure", "system", "variant", "repeat", "value", "unit")
 
 def command(args, **env):
-    "Seconds from the start of a process to its end, and what it printed; on the CPU, with an empty cache unless `env` says otherwise."
+    "Seconds a process takes and its output; on the CPU, cache empty, unless `env` says otherwise."
     with tempfile.TemporaryDirectory() as cache:
         env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1",
                "BRAIN_TUMOR_CACHE": cache, **env}
@@ -26,7 +28,8 @@ def command(args, **env):
                            capture_output=True, text=True)
         seconds = time.perf_counter() - start
     if p.returncode:
-        raise RuntimeError(f"{' '.join(map(str, args))[:300]}\n{p.stdout[-500:]}\n{p.stderr[-3000:]}")
+        raise RuntimeError(f"{' '.join(map(str, args))[:300]}\n"
+                           f"{p.stdout[-500:]}\n{p.stderr[-3000:]}")
     return seconds, p.stdout
 
 def btnb(*args, **env): return command([sys.executable, "-m", "brain_tumor_nb", *args], **env)
@@ -140,7 +143,8 @@ def stats(o):
 
 def imports(o):
     def seconds(system, modules):
-        code = f"import time; start = time.perf_counter(); import {modules}; print(time.perf_counter()-start)"
+        code = (f"import time; start = time.perf_counter(); import {modules}; "
+                "print(time.perf_counter()-start)")
         return [[system, modules, float(command([sys.executable, "-c", code])[1]), "s"]]
     o.results.turns("import",
                     o.repeats if o.quick
@@ -210,7 +214,9 @@ FIGURES = {"idle": (idle, .5), "floor64": (floor64, 4), "original": (original, 4
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", choices=FIGURES, action="append", help="measure one figure, keep what is there of the others; may be repeated")
+    parser.add_argument("--only", choices=FIGURES, action="append",
+                        help="measure one figure, keep what is there of the others; may be "
+                        "repeated")
     parser.add_argument("--quick", action="store_true",
                         help="try everything once, on little: the numbers mean nothing")
     parser.add_argument("--repeats", type=int, default=5)
@@ -241,7 +247,8 @@ def main():
                             job=f"{tmp}/job.json", free=free, load=os.getloadavg()[0],
                             results=Results(out))
         names = a.only or FIGURES
-        print(f"{'a trial' if a.quick else f'about {sum(FIGURES[n][1] for n in names):.0f} minutes'}; results in {out}")
+        total = sum(FIGURES[n][1] for n in names)
+        print(f"{'a trial' if a.quick else f'about {total:.0f} minutes'}; results in {out}")
         o.results.clear({"data"})
         o.results.add("data", 0, task("prepare", data=str(o.data), out=o.job))
         for name in names:

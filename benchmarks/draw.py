@@ -35,35 +35,45 @@ def criteria(rows):
         yield "floor64", f"training at 64 px, {p}", v("floor64", "ours / floor", p,
                                                       "ratio"), ">=", .95, "of the floor", ready
     for p,limit in (("fp32", 3), ("bf16", 4.5)):
-        yield "original", f"training at 64 px, {p}", r("original", "ours", "the original", "images/s", (p, "")), ">=", limit, "×", "the original's loop, fp32, batch 4, 2 workers"
+        speed = r("original", "ours", "the original", "images/s", (p, ""))
+        yield ("original", f"training at 64 px, {p}", speed, ">=", limit, "×",
+               "the original's loop, fp32, batch 4, 2 workers")
     for figure,what,limit in (("tenepochs64", "ten epochs at 64 px",
                                1.25), ("peers224", "one epoch at 224 px", 1)):
         if figure == "peers224":
             for p in ("fp32", "bf16"):
-                yield "floor224", f"training at 224 px, {p}", v("floor224", "ours / floor", p, "ratio"), ">=", .97, "of the floor", ready
+                yield ("floor224", f"training at 224 px, {p}",
+                       v("floor224", "ours / floor", p, "ratio"), ">=", .97, "of the floor", ready)
         for p in ("fp32", "bf16"):
             for peer in NAMES:
                 workers = next((m[1] for row in rows if row["figure"] == figure
                                 and row["system"] == peer
                                 and (m := re.search(r"(\d) workers", row["variant"]))), "?")
-                yield figure, f"{what}, {p}", r(figure, peer, "ours", "s", (p, p)), ">=", limit, "× as fast", f"{NAMES[peer]}, {workers} workers"
+                yield (figure, f"{what}, {p}", r(figure, peer, "ours", "s", (p, p)), ">=", limit,
+                       "× as fast", f"{NAMES[peer]}, {workers} workers")
     yield "frozen", "frozen features, five folds", v("frozen", "ours", "",
                                                      "s"), "<=", 15, "s", "from nothing"
     yield "frozen", "the same", v("frozen", "ours", "",
                                   "AUROC"), ">=", .9, "AUROC", "pooled over folds"
     for peer in ("lightning", "fastai"):
         auroc = v("frozen", peer, "", "AUROC")
-        yield "frozen", "the same", r("frozen", peer, "ours", "s"), ">=", 3, "× as fast", f"{NAMES[peer]}, AUROC {median(auroc):.3f}" if auroc else NAMES[peer]
+        against = f"{NAMES[peer]}, AUROC {median(auroc):.3f}" if auroc else NAMES[peer]
+        yield "frozen", "the same", r("frozen", peer, "ours", "s"), ">=", 3, "× as fast", against
     yield "stats", "mean and std, time", r("stats", "ours", "the original",
                                            "s"), "<=", .2, "of the time", "the original's one batch"
     yield "stats", "mean and std, memory", v("stats", "ours", "",
                                              "MB"), "<=", 150, "MB", "the imported libraries"
-    yield "import", "import of the training module", [a-b for a,b in zip(v("import", "ours", "", "s"), v("import", "floor", "", "s"))], "<=", .3, "s", "import torch, torchvision"
-    yield "predict", "btnb predict, 1,000 slices", r("predict", "floor", "ours", "s", ("1000", "1000")), ">=", .9, "of the floor", "a script that imports, decodes and computes, nothing else"
+    extra = [a-b for a,b in zip(v("import", "ours", "", "s"), v("import", "floor", "", "s"))]
+    yield ("import", "import of the training module", extra, "<=", .3, "s",
+           "import torch, torchvision")
+    yield ("predict", "btnb predict, 1,000 slices",
+           r("predict", "floor", "ours", "s", ("1000", "1000")), ">=", .9, "of the floor",
+           "a script that imports, decodes and computes, nothing else")
     net = [(a-b)/(c-d)
            for a,b,c,d in zip(*(v("predict", s, n, "s") for s in ("floor", "ours")
                                 for n in ("1000", "1 ")))]
-    yield "predict", "the same without its start-up", net, ">=", .9, "of the floor", "both less the same command on one slice"
+    yield ("predict", "the same without its start-up", net, ">=", .9, "of the floor",
+           "both less the same command on one slice")
 
 def show(x):
     "A number as a reader wants it."
@@ -103,7 +113,9 @@ def notes(o, rows):
         out.append("**A trial with --quick: these numbers mean nothing.**")
     data = next((r for r in rows if r["figure"] == "data"), None)
     if data:
-        out.append(f"Slices: {data['value']}{' SIMULATED ones, the real ones were not there' if data['system'].startswith('simulated') else ''}, {data['variant']}.")
+        simulated = data["system"].startswith("simulated")
+        kind = " SIMULATED ones, the real ones were not there" if simulated else ""
+        out.append(f"Slices: {data['value']}{kind}, {data['variant']}.")
     if all(product.values()):
         fp32,bf16 = (median(product[p]) for p in ("fp32", "bf16"))
         out.append(f"Product of two matrices of 2048 × 2048: {fp32:.0f} GFLOP/s in fp32, "

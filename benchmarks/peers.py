@@ -1,8 +1,10 @@
 """The same training in other libraries.
 
-Each function runs one library's own loop, loaders and mixed precision, with its loggers, checkpoints and bars off, and returns the seconds
-from file names to a trained and validated network. Network, slices, split, batch size, optimiser and augmentation are ours, and each is
-given what helps: slices read as grey (a third of the work of RGB), rotated after they are made small, workers that live from epoch to epoch.
+Each function runs one library's own loop, loaders and mixed precision, with its loggers,
+checkpoints and bars off, and returns the seconds from file names to a trained and validated
+network. Network, slices, split, batch size, optimiser and augmentation are ours, and each is given
+what helps: slices read as grey (a third of the work of RGB), rotated after they are made small,
+workers that live from epoch to epoch.
 """
 import tempfile, time, warnings
 from contextlib import nullcontext
@@ -134,23 +136,30 @@ def trainer(job, size, precision, workers, epochs):
                                  max_grad_norm=0, dataloader_num_workers=workers,
                                  dataloader_persistent_workers=workers > 0,
                                  remove_unused_columns=False)
-        Trainer(model, args, train_dataset=train, eval_dataset=valid, optimizers=(opt, torch.optim.lr_scheduler.LambdaLR(opt, lambda step: 1)),
-                compute_metrics=lambda p: dict(accuracy=float((p.predictions.argmax(1) == p.label_ids).mean()))).train()
+        schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda step: 1)
+        def metrics(p):
+            return dict(accuracy=float((p.predictions.argmax(1) == p.label_ids).mean()))
+        Trainer(model, args, train_dataset=train, eval_dataset=valid, optimizers=(opt, schedule),
+                compute_metrics=metrics).train()
         return time.perf_counter() - start
 
 def fastai_loaders(job, train, valid, size, bs, workers, method, random):
     "fastai's data block on our files: it turns and flips whole batches."
-    from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, IndexSplitter, Normalize, PILImageBW, Resize
+    from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, IndexSplitter, Normalize,
+                                   PILImageBW, Resize)
     part = [*train, *valid]
-    block = DataBlock((ImageBlock(PILImageBW), CategoryBlock(vocab=[0, 1])), get_x=lambda i: job["files"][i], get_y=lambda i: job["labels"][i],
-                      splitter=IndexSplitter(range(len(train), len(part))), item_tfms=Resize(size, method, pad_mode="zeros"),
-                      batch_tfms=[*random, Normalize.from_stats(*([[s]] for s in (job["mean"][0], job["std"][0])), cuda=False)])
+    stats = ([[s]] for s in (job["mean"][0], job["std"][0]))
+    block = DataBlock((ImageBlock(PILImageBW), CategoryBlock(vocab=[0, 1])),
+                      get_x=lambda i: job["files"][i], get_y=lambda i: job["labels"][i],
+                      splitter=IndexSplitter(range(len(train), len(part))),
+                      item_tfms=Resize(size, method, pad_mode="zeros"),
+                      batch_tfms=[*random, Normalize.from_stats(*stats, cuda=False)])
     more = dict(persistent_workers=True) if workers else {}
     return block.dataloaders(part, bs=bs, val_bs=64, num_workers=workers, drop_last=False,
                              device=torch.device("cpu"), **more)
 
 def fastai(job, size, precision, workers, epochs):
-    "fastai; its own mixed precision knows only CUDA, so bf16 is a callback of five lines in its place."
+    "fastai; its mixed precision knows only CUDA, so a callback of five lines does bf16 instead."
     from fastai.vision.all import Callback, Flip, Learner, Rotate, SGD, accuracy
     class Bf16(Callback):
         order = 10
@@ -177,7 +186,7 @@ def pooled_auroc(job, probs):
                          torch.cat(probs).float().numpy())
 
 def frozen_fastai(job, epochs, lr):
-    "The head of a frozen network, trained in fastai on each fold; the pooled AUROC. No validation between epochs."
+    "Pooled AUROC of a frozen network's head, trained in fastai on each fold, epochs not validated."
     from fastai.vision.all import Callback, CancelValidException, Flip, Learner
     class Skip(Callback):
         def before_validate(self): raise CancelValidException

@@ -1,4 +1,6 @@
-"""One measurement, in a process of its own: python tasks.py NAME '{"argument": value}' prints its result as JSON on the last line.
+"""One measurement, in a process of its own, which prints its result as JSON on the last line.
+
+    python tasks.py NAME '{"argument": value}'
 
 A result is a list of [system, variant, value, unit].
 """
@@ -8,7 +10,7 @@ from pathlib import Path
 def read_job(job): return json.loads(Path(job).read_text(encoding="utf-8"))
 
 def opened(job, size, n=None):
-    "Our network, optimizer, transform and loader (of the first n training slices), as `fit` sets them up."
+    "Our network, optimizer, transform and loader (first n training slices), as `fit` sets them up."
     import torch._dynamo  # noqa: F401, what the first step of an optimizer would import
     from brain_tumor_nb.data import MRIFolder, PixelStore, make_loader
     from brain_tumor_nb.model import create_model
@@ -57,7 +59,7 @@ def matmul(n=2048, seconds=1.5):
     return out
 
 def floor(job, size, precision, n, pairs):
-    "Our epoch and the same steps on tensors that lie ready, in turns, one order and then the other."
+    "Our epoch and the same steps on tensors that lie ready, in turns and in both orders."
     import torch, torch.nn.functional as F
     from brain_tumor_nb.device import autocast
     from brain_tumor_nb.training import train_epoch
@@ -82,7 +84,9 @@ def floor(job, size, precision, n, pairs):
     out = []
     for i in range(pairs):
         got = {f: speed(f) for f in ((ours, lower) if i % 2 else (lower, ours))}
-        out += [["ours", precision, got[ours], "images/s"], ["floor", precision, got[lower], "images/s"], ["ours / floor", precision, got[ours]/got[lower], "ratio"]]
+        out += [["ours", precision, got[ours], "images/s"],
+                ["floor", precision, got[lower], "images/s"],
+                ["ours / floor", precision, got[ours]/got[lower], "ratio"]]
     return out
 
 def ours_speed(job, precision, epochs):
@@ -98,7 +102,7 @@ def ours_speed(job, precision, epochs):
              len(read_job(job)["train"])/statistics.median(seconds[1:]), "images/s"]]
 
 def original_speed(job, epochs):
-    "The same of the original tutorial's loop, in our own words: batch 4, two workers, each file decoded and turned at full size in every epoch."
+    "The same of the original tutorial's loop, in our own words: batch 4, two workers."
     import torch
     from torch import nn
     from torch.utils.data import DataLoader, SubsetRandomSampler
@@ -106,6 +110,7 @@ def original_speed(job, epochs):
     from torchvision.datasets import ImageFolder
     from torchvision.models import resnet18
     job = read_job(job)
+    # each file is decoded and turned at full size in every epoch
     tfm = T.Compose([T.RandomRotation(30), T.Resize(64), T.CenterCrop(64), T.RandomHorizontalFlip(),
                      T.ToTensor(), T.Normalize(job["mean"]*3, job["std"]*3)])
     loader = DataLoader(ImageFolder(job["root"], tfm), batch_size=4, num_workers=2,
@@ -163,7 +168,7 @@ def memory(*names):
     return [int(lines[n].split()[0])*1024/1e6 for n in names]
 
 class Peak:
-    "Seconds of a block, and its peak of resident and of private memory above what was there before, in MB."
+    "Seconds of a block, and its peak of resident and private memory above that before it, in MB."
     def __enter__(self):
         self.base,self.top,self.done = memory("VmRSS", "RssAnon", "VmHWM"),[0, 0],threading.Event()
         self.thread = threading.Thread(target=self.watch)
@@ -201,7 +206,7 @@ def stats_ours(data, size):
                                                                       "std"]]
 
 def stats_original(data):
-    "As the original: the whole set as one batch, read once for the mean and once more for the deviation."
+    "As the original: the whole set as one batch, read for the mean, and again for the deviation."
     from torch.utils.data import DataLoader
     from torchvision import transforms as T
     from torchvision.datasets import ImageFolder
@@ -218,7 +223,7 @@ def stats_original(data):
                                "mean"], ["the original", what, std[0].item(), "std"]]
 
 def predict_floor(run, folder):
-    "The least that predicts a folder: load the weights, decode each file once, one forward pass in batches of 64."
+    "The least that predicts a folder: load weights, decode files once, one pass in batches of 64."
     import numpy as np, torch
     from PIL import Image, ImageOps
     from safetensors.torch import load_file
@@ -241,7 +246,7 @@ def predict_floor(run, folder):
     return []
 
 def scale_make(job, out, n):
-    "Not a measurement: n pictures, each a random crop, turn, mirror image and brightness of one of the set's slices, 128 px, JPEG 90."
+    "Not a measurement: n slices at random crop, turn, mirror image, brightness; 128 px, JPEG 90."
     from concurrent.futures import ThreadPoolExecutor
     import numpy as np
     from PIL import Image, ImageOps
@@ -253,9 +258,12 @@ def scale_make(job, out, n):
         rng,which = np.random.default_rng(i),i % len(base)
         side = int(rng.uniform(90, 180))
         x,y = rng.integers(0, 192-side, 2)
-        im = base[which].rotate(rng.uniform(-180, 180)).crop((x, y, x+side, y+side)).resize((128, 128), Image.Resampling.BILINEAR)
+        im = base[which].rotate(rng.uniform(-180, 180)).crop((x, y, x+side, y+side))
+        im = im.resize((128, 128), Image.Resampling.BILINEAR)
         im = ImageOps.mirror(im) if i % 2 else im
-        im.point((rng.uniform(.7, 1.3)*np.arange(256)).clip(0, 255).astype(int).tolist()).save(Path(out)/job["classes"][job["labels"][which]]/f"{i:06}.jpg", quality=90)
+        levels = (rng.uniform(.7, 1.3)*np.arange(256)).clip(0, 255).astype(int).tolist()
+        to = Path(out)/job["classes"][job["labels"][which]]/f"{i:06}.jpg"
+        im.point(levels).save(to, quality=90)
     for c in job["classes"]:
         (Path(out)/c).mkdir(parents=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -264,7 +272,7 @@ def scale_make(job, out, n):
     return [["made", str(n), n, "images"]]
 
 def scale(data, budget, n_steps):
-    "Open, decode and store a folder, open it again, group its near duplicates, train for some steps on slices drawn from all of it."
+    "Open and store a folder, open it again, group near duplicates, train some steps on all of it."
     import torch._dynamo
     from brain_tumor_nb.data import MRIFolder, PixelStore, make_loader
     from brain_tumor_nb.model import create_model
@@ -293,7 +301,8 @@ def scale(data, budget, n_steps):
                                            shuffle=True), tfm, opt)
         epoch(3)
         _,training = clock(lambda: epoch(n_steps))
-    values = [(first, "s to open and store"), (again, "s to open again"), (grouping, "s to group"), (n_steps*32/training, "images/s"),
+    values = [(first, "s to open and store"), (again, "s to open again"),
+              (grouping, "s to group"), (n_steps*32/training, "images/s"),
               (peak.rss, "MB"), (peak.anon, "MB private"), (len(set(groups.tolist())), "groups")]
     return [["ours", str(len(folder)), v, unit] for v,unit in values]
 

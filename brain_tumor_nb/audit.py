@@ -274,8 +274,10 @@ def source_sections(a:dict # see `audit`
                    )->list[Section]: # sizes, and the cross table
     "How far the classes differ before anybody looks at a brain."
     size = lambda wh: f"{wh[0]} × {wh[1]}"
-    sizes = [[what, str(s["distinct"]), f"{size(s['most'])}, {s['most_files']} files", size(s["smallest"]), size(s["largest"])]
-             for what,s in [("all", a["sizes"]["all"])] + [(f"class {c}", s) for c,s in a["sizes"]["by_class"].items()]]
+    parts = [("all", a["sizes"]["all"])]
+    parts += [(f"class {c}", s) for c,s in a["sizes"]["by_class"].items()]
+    sizes = [[what, str(s["distinct"]), f"{size(s['most'])}, {s['most_files']} files",
+              size(s["smallest"]), size(s["largest"])] for what,s in parts]
     rows = [[f"{what} {value}", *(_share(n, a["counts"][c]) for c,n in row.items())]
             for what,table in a["sources"].items() for value,row in list(table.items())[:6]]
     head = ["", "different", "most frequent", "smallest", "largest"]

@@ -101,7 +101,8 @@ _FREEZE = ("Train the head alone, on features of one size that are computed once
                                           "seed; needs --folds.")
 @click.option("--probes/--no-probes", default=True, show_default=True,
               help="Also ask simple models, most of which cannot see the tumour.")
-@click.option("--judge", "judges", multiple=True, help="Also ask this slow judge (there is none yet).")
+@click.option("--judge", "judges", multiple=True,
+              help="Also ask this slow judge (there is none yet).")
 @click.option("--freeze/--fine-tune", default=None, help=_FREEZE)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Folds to train at the same time.")
@@ -139,7 +140,8 @@ _SAMPLE = ("240 real slices of 165 patients with a glioma, a meningioma or a pit
            "Jun Cheng's set, CC BY 4.0, doi:10.6084/m9.figshare.1512427. "
            "For teaching, not a medical device.\n"
            "No slice is without a tumour: detection is taught on simulated slices, --simulated.")
-_PHANTOM = ("Simulated slices: nothing here is a patient, and no score here says anything clinical.")
+_PHANTOM = ("Simulated slices: nothing here is a patient, "
+            "and no score here says anything clinical.")
 
 
 def show_page(page:str|Path # HTML file
@@ -190,7 +192,8 @@ def demo_command(out, simulated, no_open, overwrite):
                    "trained on.")
 @click.option("--predictions", type=click.Path(path_type=Path),
               help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
-@click.option("--judge", "judges", multiple=True, help="Also ask this slow judge (there is none yet).")
+@click.option("--judge", "judges", multiple=True,
+              help="Also ask this slow judge (there is none yet).")
 def evaluate_command(run, data, out, mapping, against, predictions, judges):
     "Score RUN on another folder DATA; or made elsewhere: --predictions FILE DATA."
     from brain_tumor_nb.judges import pick_judges
@@ -288,7 +291,8 @@ def doctor_command():
               help="A zip or a folder you downloaded by hand.")
 def download_command(name, out, source):
     "Fetch and verify brain_tumor_dataset, brain_mri_4class or cheng; print its folder."
-    from brain_tumor_nb.download import DATASETS, dataset_note, download
+    from brain_tumor_nb.download import dataset_note, download
+    from brain_tumor_nb.known import DATASETS
     if name not in DATASETS:
         raise click.BadParameter(f"{name} is none of {', '.join(sorted(DATASETS))}",
                                  param_hint="NAME")

@@ -147,7 +147,8 @@ def class_folders(root:str|Path # folder with one sub-folder a class
         raise ValueError(f"{root} holds parts ({', '.join(names)}), not classes: give one of them, "
                          f"{Path(root)/names[0]}")
     if len(names) == 1:
-        raise ValueError(f"{root} has one class only ({names[0]}): to classify takes two, {way_out}")
+        raise ValueError(f"{root} has one class only ({names[0]}): to classify takes two, "
+                         f"{way_out}")
     nested = [n for n in names if set(subs[n]) & set(names)]
     if nested:
         raise ValueError(f"{Path(root)/nested[0]} repeats the classes of the folder it lies in: "

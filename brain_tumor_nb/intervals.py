@@ -85,4 +85,5 @@ def images_needed(p1:float,               # accuracy of one model, 0 to 1
     if not d <= both <= 1:
         raise ValueError(f"models of accuracy {p1} and {p2} disagree on {d:.3g} of the slices at "
                          f"least, and on all at most: disagree={both:.3g} cannot be")
-    return ceil(per_group*(norm.isf(alpha/2)*sqrt(both) + norm.isf(1-power)*sqrt(max(0, both - d*d)))**2/d**2)
+    need = norm.isf(alpha/2)*sqrt(both) + norm.isf(1-power)*sqrt(max(0, both - d*d))
+    return ceil(per_group*need**2/d**2)

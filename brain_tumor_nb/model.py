@@ -145,7 +145,9 @@ def _build(arch, n, size):
             _trial(model, size)
             _tried.add((arch, size))
     except (RuntimeError, ValueError, AssertionError) as e:
-        raise ValueError(f"{arch} cannot take images of {size} pixels: {str(e).splitlines()[0].rstrip('. ')}; try another size, such as 224") from e
+        why = str(e).splitlines()[0].rstrip(". ")
+        raise ValueError(f"{arch} cannot take images of {size} pixels: {why}; "
+                         "try another size, such as 224") from e
     return model
 
 # %% ../nbs/04_model.ipynb #91625361
@@ -243,7 +245,8 @@ def load_weights(model:nn.Module,   # the network to fill, changed in place
     return fill_weights(model, state, source)
 
 # %% ../nbs/04_model.ipynb #6c107e95
-_WAYS = "weights='none' (train from scratch), 'offline' (efficientnet_lite0 to 2, from pip), or a FILE"
+_WAYS = ("weights='none' (train from scratch), 'offline' (efficientnet_lite0 to 2, from pip), "
+         "or a FILE")
 
 def _hub(arch):
     "Torchvision's default weights for `arch`."

@@ -139,7 +139,8 @@ def brain_layers(points:np.ndarray, # [3,H,W], mm in the template
     csf, wm = sample(a.csf, points)/255, sample(a.wm, points)/255
     texture = sample(a.noise, (points.T+head.offset).T, 1.3, "grid-wrap")
     steep = lambda v: v*v*(3-2*v)  # sharper borders than the average of 152 heads
-    return [("gm", np.ones_like(csf)), ("wm", steep(wm)), ("pale", np.clip(.12*texture, 0, .3)), ("csf", steep(np.clip(csf*head.sulci, 0, 1)))]
+    return [("gm", np.ones_like(csf)), ("wm", steep(wm)), ("pale", np.clip(.12*texture, 0, .3)),
+            ("csf", steep(np.clip(csf*head.sulci, 0, 1)))]
 
 # %% ../nbs/engine/00_phantom.ipynb #1af7069c
 def soft_step(x:np.ndarray,  # any numbers
@@ -163,7 +164,8 @@ def base_layers(points:np.ndarray, # float [3,H,W], mm in the template
     base *= 1-ball(13, 98, 129, 60)  # but not the cistern above the sella
     n = sample(load_atlas().noise, (points.T+head.offset[::-1]).T, 2.2, "grid-wrap")
     eye, orbit = (ball(r, 65, 193, 38)+ball(r, 131, 193, 38) for r in (12, 20))
-    return [("bone", base), ("muscle", base*soft_step(n+.1, .7)), ("marrow", .8*base*soft_step(n-.9, .7)),
+    return [("bone", base), ("muscle", base*soft_step(n+.1, .7)),
+            ("marrow", .8*base*soft_step(n-.9, .7)),
             ("air", base*soft_step(-n-1.1, .3)), ("fat", base*orbit), ("eye", base*eye)]
 
 # %% ../nbs/engine/00_phantom.ipynb #ef8e3853
@@ -178,13 +180,16 @@ def skull_layers(points:np.ndarray, # float [3,H,W], mm in the template
     bone, skin = head.skull*(1+.2*slow), head.skull+head.scalp*(1+.18*slow)
     marrow = .9*soft_step(bone/2-1-abs(d-bone/2-.3), 1.5)
     return [("csf", outside*soft_step(-d))] + base_layers(points, head, d, outside) + [
-            ("bone", soft_step(d-.3)), ("marrow", marrow), ("fat", soft_step(d-bone)), ("skin", soft_step(d-skin+1.5)), ("air", soft_step(d-skin))]
+            ("bone", soft_step(d-.3)), ("marrow", marrow), ("fat", soft_step(d-bone)),
+            ("skin", soft_step(d-skin+1.5)), ("air", soft_step(d-skin))]
 
 # %% ../nbs/engine/00_phantom.ipynb #ada4ed30
 SIGNALS = dict(  # tissue: (T1-like, T2-like), relative to the brightest tissue
-    air=(0,0), bone=(.05,.05), marrow=(.55,.40), fat=(.95,.72), skin=(.45,.35), muscle=(.36,.22), eye=(.15,.92),
+    air=(0,0), bone=(.05,.05), marrow=(.55,.40), fat=(.95,.72), skin=(.45,.35),
+    muscle=(.36,.22), eye=(.15,.92),
     csf=(.14,.95), gm=(.46,.56), wm=(.64,.40), pale=(.52,.55),
-    oedema=(.32,.95), cells=(.40,.85), necrosis=(.18,1.0), ring=(1.0,.70), meningioma=(.95,.88), pituitary=(.92,.85), gland=(.70,.55))
+    oedema=(.32,.95), cells=(.40,.85), necrosis=(.18,1.0), ring=(1.0,.70),
+    meningioma=(.95,.88), pituitary=(.92,.85), gland=(.70,.55))
 
 # %% ../nbs/engine/00_phantom.ipynb #2c627a7a
 def draw_signals(contrast:str,            # "T1" or "T2"
@@ -234,7 +239,8 @@ def draw_centre(kind:str,                # "glioma", "meningioma" or "pituitary"
         ok = (sample(a.wm, grid) > 160) & (abs(grid[0]-98) > 18) & (sample(a.depth, grid, 2) < -18)
     else:
         ok = abs(sample(a.depth, grid, 2)+.55*radius) < 2.5
-    return rng.choice(grid[:, ok & ((grid[2] > 60) | (kind == "meningioma"))].T) + rng.uniform(-2, 2, 3)
+    ok &= (grid[2] > 60) | (kind == "meningioma")
+    return rng.choice(grid[:, ok].T) + rng.uniform(-2, 2, 3)
 
 # %% ../nbs/engine/00_phantom.ipynb #acb766ec
 KINDS = ("glioma", "meningioma", "pituitary")
@@ -296,8 +302,10 @@ def lesion_layers(points:np.ndarray, # float [3,H,W], mm in the template
         c[k][near] = v
     solid = c["solid"]
     bright = dict(glioma="ring", meningioma="meningioma", pituitary="pituitary")[lesion.kind]
-    layers = [("oedema", .85*c["oedema"]), ("csf", .5*np.clip(4*solid*(1-solid), 0, 1)*(lesion.kind == "meningioma")),
-              ("cells", solid*(.9 if lesion.kind == "glioma" else 1)), (bright, lesion.enhance*c["leaky"]), ("necrosis", .9*c["dead"])]
+    layers = [("oedema", .85*c["oedema"]),
+              ("csf", .5*np.clip(4*solid*(1-solid), 0, 1)*(lesion.kind == "meningioma")),
+              ("cells", solid*(.9 if lesion.kind == "glioma" else 1)),
+              (bright, lesion.enhance*c["leaky"]), ("necrosis", .9*c["dead"])]
     return layers, (solid > .5) | (c["oedema"] > .5)
 
 # %% ../nbs/engine/00_phantom.ipynb #61d18d2d
@@ -357,7 +365,8 @@ def slice_points(scanner:Scanner, # gives size, field of view and position
     "Where in the head each pixel of a slice lies; the top row is the front of the head."
     h, w = scanner.shape
     row, col = np.mgrid[:h, :w].astype(np.float32)
-    x, y = (col-(w-1)/2)*scanner.pixel+scanner.shift[0], ((h-1)/2-row)*scanner.pixel+scanner.shift[1]
+    x = (col-(w-1)/2)*scanner.pixel+scanner.shift[0]
+    y = ((h-1)/2-row)*scanner.pixel+scanner.shift[1]
     c, s = np.cos(scanner.angle), np.sin(scanner.angle)
     return np.stack([x*float(c)-y*float(s), x*float(s)+y*float(c), np.full_like(x, level)])
 
@@ -504,13 +513,18 @@ def write_subject(subject:Subject,    # whom
 # %% ../nbs/engine/00_phantom.ipynb #23aec9c0
 README = """SIMULATED brain MRI slices, made by brain_tumor_nb.
 
-No person was scanned. The anatomy is a warped average brain (MNI152), the tumours are drawn by formula.
-The images serve to teach and to test code. They prove nothing clinical, and nothing trained on them is a medical device.
+No person was scanned. The anatomy is a warped average brain (MNI152), \
+the tumours are drawn by formula.
+The images serve to teach and to test code. They prove nothing clinical, \
+and nothing trained on them is a medical device.
 
 <class>/<subject>_<slice>.png         the slices, 8-bit greyscale
-.masks/<class>/<subject>_<slice>.png  255 where the tumour is, oedema included; slices without a tumour have none
-manifest.csv                          one row a slice; slice: level in mm, bottom to top; box in pixels, x1 and y1 just outside;
-                                      volume_mm3: of the whole tumour of the subject; mask: its file, empty without a tumour
+.masks/<class>/<subject>_<slice>.png  255 where the tumour is, oedema included; \
+slices without a tumour have none
+manifest.csv                          one row a slice; slice: level in mm, bottom to top; \
+box in pixels, x1 and y1 just outside;
+                                      volume_mm3: of the whole tumour of the subject; \
+mask: its file, empty without a tumour
 """
 
 # %% ../nbs/engine/00_phantom.ipynb #b36a1266
@@ -611,7 +625,8 @@ def phantom_folder(classes:tuple=("no","yes"), # as in `make_phantom`
                   )->Path:                     # the dataset's folder
     "A simulated dataset, made once and kept; every later call with the same arguments finds it."
     classes = check_classes(classes)
-    name = f"phantom-v{VERSION}-{'-'.join(classes)}-{subjects}x{slices}-seed{seed}" + (f"-{shortcut}" if shortcut else "")
+    name = (f"phantom-v{VERSION}-{'-'.join(classes)}-{subjects}x{slices}-seed{seed}"
+            + (f"-{shortcut}" if shortcut else ""))
     folder = Path(cache or cache_folder())/name
     if (folder/"manifest.csv").exists():
         return folder

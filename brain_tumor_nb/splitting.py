@@ -241,8 +241,9 @@ def leaks(split:Split,      # any split
     if len(groups) != len(split.groups):
         raise ValueError(f"{len(groups)} groups for {len(split.groups)} slices: give one per slice")
     if np.array_equal(groups, split.groups) and len(set(split.groups)) < len(groups):
-        raise ValueError("these are the groups that the split was made with, which it keeps together by construction: "
-                         "check against others, such as find_groups(folder, by=\"near-duplicates\")")
+        raise ValueError("these are the groups that the split was made with, which it keeps "
+                         "together by construction: check against others, such as "
+                         "find_groups(folder, by=\"near-duplicates\")")
     seen = np.isin(groups[split.valid], groups[split.train])
     return Leaks(len(set(groups[split.valid][seen].tolist())), int(seen.sum()), float(seen.mean()))
 

@@ -12,8 +12,10 @@ os.environ.pop("BRAIN_TUMOR_DATA", None)  # stored outputs were made on the simu
 
 def skipped(source: str) -> bool:
     "Whether `nbdev_test` would skip a cell with this `source`."
-    directives = [line[2:].split() for line in takewhile(lambda line: line.startswith("#|"), source.splitlines())]
-    return "nbdev_export(" in source or any(d[:2] == ["eval:", "false"] or FLAGS.intersection(d[:1]) for d in directives)
+    lines = takewhile(lambda line: line.startswith("#|"), source.splitlines())
+    directives = [line[2:].split() for line in lines]
+    return ("nbdev_export(" in source
+            or any(d[:2] == ["eval:", "false"] or FLAGS.intersection(d[:1]) for d in directives))
 
 
 def pytest_itemcollected(item):

@@ -13,6 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent/"shared"/"data"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true",
+                     help="also the slow cells, and every notebook in the browser")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     "The checkout."
@@ -30,7 +35,7 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _temporary(tmp_path_factory, monkeypatch):
-    "What notebooks and commands leave among the temporary files goes when their test ends: a whole run left gigabytes."
+    "Temporary files of notebooks and commands go when their test ends: a whole run left gigabytes."
     tmp_path_factory.getbasetemp()  # pytest's own folder is not to lie in this one
     with tempfile.TemporaryDirectory(prefix="btnb-", ignore_cleanup_errors=True) as folder:
         for name in ("TMPDIR", "TEMP", "TMP"):
@@ -41,7 +46,8 @@ def _temporary(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="session")
 def run():
-    "Runs a command of this environment by its name (or `python`) and returns what it printed; `rc` is the status it must end with, a variable set to None is removed."
+    "Runs a command of this environment by its name (or `python`) and returns what it printed."
+    # `rc` is the status it must end with, a variable set to None is removed
     def _run(command, *args, rc=0, cwd=ROOT, **env):
         folder = Path(sysconfig.get_path("scripts"))
         program = sys.executable if command == "python" else str(folder/command)
@@ -52,6 +58,7 @@ def run():
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               encoding="utf-8", errors="replace")
         out = done.stdout + done.stderr
-        assert rc is None or done.returncode == rc, f"{command} {' '.join(map(str, args))} ended with {done.returncode}:\n{out[-6000:]}"
+        assert rc is None or done.returncode == rc, (
+            f"{command} {' '.join(map(str, args))} ended with {done.returncode}:\n{out[-6000:]}")
         return out
     return _run

@@ -41,7 +41,7 @@ def noise_folder(root, n=40, size=32):
 # --- killed at any moment
 
 def train_until(out, folder, store, split, kill, dead=None):
-    "Train and predict, or die by SIGKILL when `kill`, the name of a call and a number, comes round."
+    "Train and predict, or die by SIGKILL when `kill`, a call's name and a number, comes round."
     torch.set_num_threads(1)
     what, when = kill or (None, 0)
     count, fsync = 0, os.fsync
@@ -71,7 +71,7 @@ def train_until(out, folder, store, split, kill, dead=None):
 
 
 def killed(times):
-    "Kill as many runs as asked, resume each, and compare what they end with to a run that was never stopped."
+    "Kill as many runs as asked, resume each, and compare its end to that of a run never stopped."
     home = Path(tempfile.mkdtemp())
     fork = multiprocessing.get_context("fork")
     folder = noise_folder(home/"data")

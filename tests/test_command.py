@@ -57,7 +57,8 @@ def test_run_folder(trained, slices):
     right = np.mean([(float(r["prob_yes"]) > .5) == (r["label"] == "yes") for r in rows])
     assert abs(metrics["accuracy"]["value"] - right) < 1e-5
     assert metrics["accuracy"]["low"] <= right <= metrics["accuracy"]["high"]
-    assert json.loads((trained/"config.json").read_text(encoding="utf-8"))["classes"] == ["no", "yes"]
+    config = json.loads((trained/"config.json").read_text(encoding="utf-8"))
+    assert config["classes"] == ["no", "yes"]
     with open(trained/"history.csv", newline="", encoding="utf-8") as f:
         header = next(csv.reader(f))
     assert header == "epoch,train_loss,valid_loss,valid_accuracy,lr".split(",")
@@ -70,11 +71,12 @@ def test_twice_the_same_bytes(run, slices, trained, tmp_path):
     for name, seed in (("b", 0), ("c", 1)):
         run("btnb", "train", slices, "--out", tmp_path/name, *QUICK, "--epochs", 2, "--seed", seed)
     first = (trained/"predictions.csv").read_bytes()
-    assert (tmp_path/"b/predictions.csv").read_bytes() == first != (tmp_path/"c/predictions.csv").read_bytes()
+    same, other = ((tmp_path/name/"predictions.csv").read_bytes() for name in "bc")
+    assert same == first != other
 
 
 def test_a_second_run_destroys_nothing(run, slices, trained):
-    "The same run again has nothing to do; another one is refused; resuming a finished one changes nothing."
+    "The same run again does nothing; another is refused; resuming a finished one changes nothing."
     before = {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()}
     assert "nothing to do" in run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 2)
     assert "--overwrite" in one_line(run("btnb", "train", slices, "--out", trained, *QUICK,
@@ -86,7 +88,7 @@ def test_a_second_run_destroys_nothing(run, slices, trained):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_and_resumed(run, slices, tmp_path, how):
-    "Killed or interrupted after an epoch and resumed, a run ends with the bytes of one that was never stopped."
+    "Killed or interrupted after an epoch, a resumed run ends with the bytes of one never stopped."
     args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6)]
     run("btnb", *args, "--out", tmp_path/"whole")
     with open(tmp_path/"log", "w") as log:
@@ -121,12 +123,13 @@ def test_folds_and_four_classes(run, tmp_path):
     assert "auroc_glioma" in json.loads((tmp_path/"r/metrics.json").read_text(encoding="utf-8"))
     assert (tmp_path/"r/history.csv").exists() and (tmp_path/"r/fold_1/model.safetensors").exists()
     table = run("btnb", "predict", tmp_path/"r", phantom_folder(subjects=4, slices=2, seed=8)/"no")
-    assert table.splitlines()[0] == "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary"
+    header = "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary"
+    assert table.splitlines()[0] == header
     assert len(table.splitlines()) == 9
 
 
 def test_demo(run, tmp_path):
-    "Real slices of three types, subjects kept together, probes above the score; twice does nothing."
+    "Real slices of three types, subjects together, probes above the score; twice does nothing."
     out = run("btnb", "demo", "--no-open", cwd=tmp_path)
     for words in ("240 real slices of 165 patients", "CC BY 4.0", "not a medical device",
                   "No slice is without a tumour", "165 groups, 5 folds"):
@@ -215,7 +218,8 @@ def test_slips(run, tmp_path, args, words):
     assert not (tmp_path/"x").exists()
 
 
-@pytest.mark.skipif(sys.platform == "win32" or getattr(os, "geteuid", lambda: 1)() == 0, reason="needs a user whom the file system can refuse")
+@pytest.mark.skipif(sys.platform == "win32" or getattr(os, "geteuid", lambda: 1)() == 0,
+                    reason="needs a user whom the file system can refuse")
 def test_read_only_folder(run, slices, tmp_path):
     "Where nothing may be written, one line says so."
     tmp_path.chmod(0o500)
@@ -239,11 +243,12 @@ def test_environment_variable(run, slices, tmp_path):
 
 
 def test_real_slices_twice(run, real_data, tmp_path):
-    "The tutorial's recipe on the tutorial's slices (two of its ten epochs), twice: the same bytes, and no leak."
+    "The tutorial's recipe on its slices (two of its ten epochs), twice: the same bytes, no leak."
     for name in "ab":
         run("btnb", "train", real_data, "--recipe", "tutorial", "--weights", "none", "--epochs", 2,
             "--out", tmp_path/name)
-    assert (tmp_path/"a/predictions.csv").read_bytes() == (tmp_path/"b/predictions.csv").read_bytes()
+    a, b = (tmp_path/name/"predictions.csv" for name in "ab")
+    assert a.read_bytes() == b.read_bytes()
     split = json.loads((tmp_path/"a/split.json").read_text(encoding="utf-8"))
     side = lambda part: {split["groups"][i] for i in split[part]}
     assert not side("train") & side("valid") and len(split["paths"]) == 253
@@ -282,8 +287,10 @@ def first_row(rows, **cells):
     (lambda rows: first_row(rows, label="No"), "label 'No' has no column prob_No"),
     (lambda rows: first_row(rows, label="yes"), "and lies in no: correct the label"),
     (lambda rows: rows[:-1], "have no prediction, such as"),
-    (lambda rows: [[*rows[0][:3], "prob_none", "prob_yes"], *rows[1:]], "label 'no' has no column prob_no"),
-    (lambda rows: [rows[0], *([*r[:2], i % 2, *r[3:]] for i, r in enumerate(rows[1:]))], "one group"),
+    (lambda rows: [[*rows[0][:3], "prob_none", "prob_yes"], *rows[1:]],
+     "label 'no' has no column prob_no"),
+    (lambda rows: [rows[0], *([*r[:2], i % 2, *r[3:]] for i, r in enumerate(rows[1:]))],
+     "one group"),
 ])
 def test_predictions_made_elsewhere(run, slices, predicted, tmp_path, slip, words):
     "A table that is wrong is refused in one line with the way out, and nothing is written."
@@ -306,7 +313,8 @@ def test_exchanged_columns(run, slices, predicted, tmp_path):
 def test_chosen_on_these_slices(run, slices, trained):
     "The terminal says below the score what the report says: the epoch was chosen on these slices."
     out = run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 2)
-    sentence = "The epoch was chosen by validation accuracy, so these figures are a little too good."
+    sentence = ("The epoch was chosen by validation accuracy, "
+                "so these figures are a little too good.")
     assert out.index("specificity") < out.index(sentence) < out.index("report: ")
     assert sentence in (trained/"report.html").read_text(encoding="utf-8")
 

@@ -1,9 +1,23 @@
-"""`download` against local servers that play Kaggle and figshare: the real kagglehub and the real pooch run, no network is needed.
+"""`download` against local servers that play Kaggle and figshare: no network is needed.
 
-kagglehub's own switch KAGGLE_API_ENVIRONMENT=LOCALHOST makes it ask http://localhost; HTTP_PROXY leads that to a server on a free
-port. For figshare, the module's address is changed. All images are simulated noise.
+The real kagglehub and the real pooch run. kagglehub's own switch KAGGLE_API_ENVIRONMENT=LOCALHOST
+makes it ask http://localhost; HTTP_PROXY leads that to a server on a free port. For figshare, the
+module's address is changed. All images are simulated noise.
 """
-import base64, csv, errno, hashlib, io, json, os, shutil, subprocess, sys, threading, time, types, zipfile
+import base64
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import types
+import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,10 +28,11 @@ from PIL import Image
 
 from brain_tumor_nb import download as module
 from brain_tumor_nb.data import MRIFolder
-from brain_tumor_nb.download import (DATASETS, Dataset, convert_matlab, dataset_note, download,
-                                     hash_files, install_dataset, known_files, known_rows,
-                                     read_matlab, same_content, subject_of, unpack_zip,
-                                     verify_dataset, write_table)
+from brain_tumor_nb.download import (convert_matlab, dataset_note, download, hash_files,
+                                     install_dataset, known_files, listed_rows, read_matlab,
+                                     same_content, subject_of, unpack_zip, verify_dataset,
+                                     write_table)
+from brain_tumor_nb.known import DATASETS, Dataset
 
 
 def need_kagglehub():
@@ -146,7 +161,7 @@ def place(tmp_path):
     return tmp_path/"place"
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Kaggle, played
 
 def test_download_from_kaggle(kaggle, tiny, place, capsys):
@@ -181,8 +196,10 @@ def test_empty_folder_is_filled(kaggle, tiny, place):
     assert verify_dataset(tiny, download(tiny, place/"set")).ok
 
 
-@pytest.mark.parametrize("status,words", [(401, "refused the key"), (403, "refused the key"), (404, "no longer has it"),
-                                          (429, "HTTP 429: try again later"), (503, "HTTP 503: try again later")])
+@pytest.mark.parametrize("status,words", [(401, "refused the key"), (403, "refused the key"),
+                                          (404, "no longer has it"),
+                                          (429, "HTTP 429: try again later"),
+                                          (503, "HTTP 503: try again later")])
 def test_kaggle_says_no(kaggle, tiny, place, status, words):
     kaggle.status = status
     line = failure(lambda: download(tiny, place/"set"))
@@ -270,21 +287,22 @@ def test_zip_slip_from_kaggle(kaggle, tiny, place, tmp_path):
 
 
 def test_kaggle_notebooks_hand_out_a_cache(tiny, place, monkeypatch, tmp_path):
-    "On Kaggle and Colab the download is a shared folder: it is copied from, never moved or changed."
+    "On Kaggle and Colab the download is a shared folder: copied from, never moved or changed."
     hub, cache = need_kagglehub(), unpack_zip(write(tmp_path/"c.zip", make_zip(doubled())),
                                               tmp_path/"cache")
     monkeypatch.setattr(hub, "dataset_download", lambda handle, output_dir: str(cache))
     assert verify_dataset(tiny, download(tiny, place/"set")).ok and len(hash_files(cache)) == 16
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # the disk
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["kaggle", "zip"])
 def test_disk_full(kaggle, tiny, place, tmp_path, by_hand):
     # a limit on file size gives the same OSError family as a full disk
     resource = pytest.importorskip("resource")
-    kaggle.archive = make_zip({**FILES, "no/big.png": bytes(np.random.default_rng(0).integers(0, 255, 4_000_000, dtype=np.uint8))})
+    big = bytes(np.random.default_rng(0).integers(0, 255, 4_000_000, dtype=np.uint8))
+    kaggle.archive = make_zip({**FILES, "no/big.png": big})
     source = write(tmp_path/"a.zip", kaggle.archive) if by_hand else None
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
@@ -326,7 +344,7 @@ def test_existing_folder_is_left_alone(tiny, place):
 
 
 def test_somebody_else_was_faster(tiny, place, tmp_path):
-    "Two downloads at once: the later one accepts a whole set under the target's name, and nothing else."
+    "Two downloads at once: the later one accepts only a whole set under the target's name."
     src = unpack_zip(write(tmp_path/"a.zip", make_zip(FILES)), tmp_path/"src")
     for k, (name,
             b) in enumerate({"no/no 0.png": FILES["no/no 0.png"], "no/odd.png": b"?"}.items()):
@@ -365,7 +383,7 @@ def test_killed_halfway(kaggle, tiny, place):
     assert verify_dataset(tiny, download(tiny, place/"set")).ok  # and the next run is not disturbed
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # by hand
 
 def write(path, data):
@@ -386,7 +404,8 @@ def test_folder_by_hand(tiny, place, tmp_path):
     assert len(hash_files(src)) == 16
 
 
-@pytest.mark.parametrize("name", ["../out.png", "no/../../out.png", "/out.png", "..\\out.png", "C:\\out.png", "C:/out.png"])
+@pytest.mark.parametrize("name", ["../out.png", "no/../../out.png", "/out.png", "..\\out.png",
+                                  "C:\\out.png", "C:/out.png"])
 def test_zip_slip_by_hand(tiny, place, tmp_path, name):
     line = failure(lambda: download(tiny, place/"set",
                                     source=write(tmp_path/"a.zip",
@@ -403,7 +422,8 @@ def test_symlink_in_a_zip_stays_a_file(tiny, tmp_path):
     assert not (unpack_zip(tmp_path/"a.zip", tmp_path/"x")/"no"/"link").is_symlink()
 
 
-@pytest.mark.parametrize("data", [b"", b"not a zip", make_zip(FILES)[:-30], make_zip(FILES)[50:]], ids=["empty", "text", "cut", "headless"])
+@pytest.mark.parametrize("data", [b"", b"not a zip", make_zip(FILES)[:-30], make_zip(FILES)[50:]],
+                         ids=["empty", "text", "cut", "headless"])
 def test_bad_zip_by_hand(tiny, place, tmp_path, data):
     assert "download it again" in failure(lambda: download(tiny, place/"set",
                                                            source=write(tmp_path/"a.zip", data)))
@@ -415,11 +435,12 @@ def test_missing_source(tiny, place):
                                                         source="nowhere.zip"), FileNotFoundError)
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # lists and names
 
 def test_unknown_name():
-    assert "choose brain_tumor_dataset or brain_mri_4class or cheng" in failure(lambda: download("kaggle"))
+    line = failure(lambda: download("kaggle"))
+    assert "choose brain_tumor_dataset or brain_mri_4class or cheng" in line
 
 
 def test_committed_lists():
@@ -436,7 +457,7 @@ def test_committed_lists():
 
 
 def test_four_classes_by_name(kaggle, place):
-    "The names-only list, with Testing beside Training and one file beyond the list; contents are free."
+    "The names-only list, Testing beside Training and one file beyond the list; contents are free."
     names = [*known_files("brain_mri_4class"), "Training/notumor/Tr-no_9999.jpg",
              "Testing/glioma/Te-gl_0010.jpg"]
     kaggle.archive = make_zip(dict.fromkeys(names, b"simulated"))
@@ -448,7 +469,8 @@ def test_four_classes_by_name(kaggle, place):
     assert "names verified, contents not: no hashes of the published files were at hand" in str(v)
     assert kaggle.asked[0][1]["datasetVersionNumber"] == 1
     (data/"glioma"/"Tr-gl_0010.jpg").unlink()
-    assert "1 missing (Training/glioma/Tr-gl_0010.jpg)" in failure(lambda: download("brain_mri_4class", place/"set"))
+    line = failure(lambda: download("brain_mri_4class", place/"set"))
+    assert "1 missing (Training/glioma/Tr-gl_0010.jpg)" in line
 
 
 def test_without_kagglehub(tiny, place, monkeypatch):
@@ -466,7 +488,7 @@ def test_real_folders(real_data):
     assert v.ok and not v.contents and v.data == four
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # figshare, played
 
 PATIENTS = ("100360", "MR000001A", "MR000001B", "MR000002", "MR000003", "MR000004G", "99999",
@@ -478,14 +500,15 @@ PARTS = ("1-2", "3-4", "5-6", "7-8")
 def blob(seed, size=96):
     "A smooth simulated slice with values as a scanner writes them, and a lesion."
     small = np.random.default_rng(seed).integers(0, 255, (8, 8), dtype=np.uint8)
-    image = np.asarray(Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)).astype(np.int16)*8 - 100
+    large = Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)
+    image = np.asarray(large).astype(np.int16)*8 - 100
     mask = np.zeros((size, size), bool)
     mask[10:30, 20:20+5*seed] = True
     return image, mask
 
 
 def matlab(image, mask, label, patient):
-    "The bytes of a MATLAB 7.3 file as that of a published slice: columns before rows, text as codes."
+    "The bytes of a MATLAB 7.3 file like a published slice's: columns before rows, text as codes."
     h5py, held = pytest.importorskip("h5py"), io.BytesIO()
     with h5py.File(held, "w", userblock_size=512) as f:
         struct = f.create_group("cjdata")
@@ -528,7 +551,8 @@ def eight(tmp_path):
 class Figshare:
     "figshare's API and its file store, on a free local port."
     def __init__(self, files):
-        self.files, self.asked, self.status, self.listing, self.md5, self.cut, self.stall, self.store = files, [], 200, None, {}, {}, {}, 200
+        self.files, self.asked, self.status, self.listing = files, [], 200, None
+        self.md5, self.cut, self.stall, self.store = {}, {}, {}, 200
         figshare = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -619,7 +643,7 @@ def test_download_from_figshare(figshare, eight, place, capsys):
     assert list(rows[0]) == ["file", "subject", "patient_id", "plane", "mask", "source_file"]
     assert [r["source_file"] for r in rows] == [f"{n}.mat" for n in range(1, 9)]
     assert [r["patient_id"] for r in rows] == list(PATIENTS)
-    assert [r["plane"] for r in rows] == [r["plane"] for r in known_rows(eight)]
+    assert [r["plane"] for r in rows] == [r["plane"] for r in listed_rows(eight)]
     assert rows[1]["subject"] == rows[2]["subject"] == "MR000001"
     assert rows[1]["mask"] == ".masks/meningioma/0002.png"
     assert "CC BY 4.0" in (data/"README.txt").read_text(encoding="utf-8")
@@ -632,7 +656,7 @@ def test_download_from_figshare(figshare, eight, place, capsys):
 
 
 def test_any_resolution_has_the_same_list(eight, place, tmp_path):
-    "Slices of twice the size give the same paths and pass the same list; a mirrored slice does not."
+    "Slices of twice the size give the same paths and pass the same list; a mirrored one does not."
     for size, name in ((96, "a"), (192, "b")):
         for f, content in slices(size).items():
             write(tmp_path/f, content)
@@ -713,19 +737,31 @@ def test_no_network_to_figshare(figshare, eight, place):
 
 @pytest.mark.parametrize("change,words", [
     (lambda z: z[:-40], "is no readable zip"),
-    (lambda z: make_zip({"1.mat": b"MATLAB 5.0", "2.mat": slices()["2.mat"]}), "1.mat is no slice in MATLAB 7.3 form"),
-    (lambda z: make_zip({"1.mat": slices()["1.mat"][:3000], "2.mat": slices()["2.mat"]}), "1.mat is no slice in MATLAB 7.3 form"),
-    (lambda z: make_zip({"1.mat": matlab(*blob(1), 4, PATIENTS[0]), "2.mat": slices()["2.mat"]}), "1.mat is no slice in MATLAB 7.3 form"),
+    (lambda z: make_zip({"1.mat": b"MATLAB 5.0", "2.mat": slices()["2.mat"]}),
+     "1.mat is no slice in MATLAB 7.3 form"),
+    (lambda z: make_zip({"1.mat": slices()["1.mat"][:3000], "2.mat": slices()["2.mat"]}),
+     "1.mat is no slice in MATLAB 7.3 form"),
+    (lambda z: make_zip({"1.mat": matlab(*blob(1), 4, PATIENTS[0]), "2.mat": slices()["2.mat"]}),
+     "1.mat is no slice in MATLAB 7.3 form"),
     (lambda z: make_zip({"2.mat": slices()["2.mat"]}), "1 missing (meningioma/0001.png)"),
-    (lambda z: make_zip({**{f: slices()[f] for f in ("1.mat", "2.mat")}, "9.mat": slices()["1.mat"]}), "1 not on the list (meningioma/0009.png)"),
-    (lambda z: make_zip({"1.mat": matlab(*blob(7), 1, PATIENTS[0]), "2.mat": slices()["2.mat"]}), "1 changed (meningioma/0001.png)"),
-    (lambda z: make_zip({"1.mat": matlab(blob(1)[0].T, blob(1)[1].T, 1, PATIENTS[0]), "2.mat": slices()["2.mat"]}), "1 changed (meningioma/0001.png)"),
-    (lambda z: make_zip({"1.mat": matlab(*blob(1), 1, "MR9"), "2.mat": slices()["2.mat"]}), "1.mat names the patient MR9, our list 100360"),
-    (lambda z: make_zip({"1.mat": slices()["1.mat"], "../../2.mat": slices()["2.mat"]}), "would be written outside its folder"),
-    (lambda z: make_zip({"1.mat": slices()["1.mat"], "C:\\2.mat": slices()["2.mat"]}), "would be written outside its folder"),
-], ids=["cut", "matlab5", "half", "label", "missing", "extra", "other", "transposed", "patient", "slip", "drive"])
+    (lambda z: make_zip({**{f: slices()[f] for f in ("1.mat", "2.mat")},
+                         "9.mat": slices()["1.mat"]}),
+     "1 not on the list (meningioma/0009.png)"),
+    (lambda z: make_zip({"1.mat": matlab(*blob(7), 1, PATIENTS[0]), "2.mat": slices()["2.mat"]}),
+     "1 changed (meningioma/0001.png)"),
+    (lambda z: make_zip({"1.mat": matlab(blob(1)[0].T, blob(1)[1].T, 1, PATIENTS[0]),
+                         "2.mat": slices()["2.mat"]}),
+     "1 changed (meningioma/0001.png)"),
+    (lambda z: make_zip({"1.mat": matlab(*blob(1), 1, "MR9"), "2.mat": slices()["2.mat"]}),
+     "1.mat names the patient MR9, our list 100360"),
+    (lambda z: make_zip({"1.mat": slices()["1.mat"], "../../2.mat": slices()["2.mat"]}),
+     "would be written outside its folder"),
+    (lambda z: make_zip({"1.mat": slices()["1.mat"], "C:\\2.mat": slices()["2.mat"]}),
+     "would be written outside its folder"),
+], ids=["cut", "matlab5", "half", "label", "missing", "extra", "other", "transposed", "patient",
+        "slip", "drive"])
 def test_published_zip_is_bad(figshare, eight, place, tmp_path, change, words):
-    "Nothing stands under the set's name, nothing lies outside it, though figshare's own sum is right."
+    "Nothing stands under the set's name or lies outside it, though figshare's own sum is right."
     before = sorted(tmp_path.iterdir())
     figshare.files[FIRST] = change(figshare.files[FIRST])
     assert words in failure(lambda: download(eight, place/"set"))
@@ -758,7 +794,8 @@ def test_cheng_by_hand(eight, place, tmp_path, layout):
 
 
 def test_folder_without_slices(eight, place, tmp_path):
-    assert "holds neither brainTumorDataPublic_*.zip" in failure(lambda: download(eight, place/"set", source=place))
+    line = failure(lambda: download(eight, place/"set", source=place))
+    assert "holds neither brainTumorDataPublic_*.zip" in line
     assert os.listdir(place) == []
 
 
@@ -774,7 +811,8 @@ def test_without_the_extra(figshare, eight, place, monkeypatch, name):
 def test_slices_without_h5py(eight, place, tmp_path, monkeypatch):
     write(tmp_path/"1.mat", b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    assert 'pip install "brain_tumor_nb[data]"' in failure(lambda: download(eight, place/"set", source=tmp_path))
+    line = failure(lambda: download(eight, place/"set", source=tmp_path))
+    assert 'pip install "brain_tumor_nb[data]"' in line
     assert os.listdir(place) == []
 
 
@@ -794,7 +832,8 @@ def test_disk_full_with_figshare(figshare, eight, place, monkeypatch, when):
 
 def test_disk_limit_with_figshare(figshare, eight, place):
     resource = pytest.importorskip("resource")
-    figshare.files[FIRST] = make_zip({**slices(), "big.bin": bytes(np.random.default_rng(0).integers(0, 255, 4_000_000, dtype=np.uint8))})
+    big = bytes(np.random.default_rng(0).integers(0, 255, 4_000_000, dtype=np.uint8))
+    figshare.files[FIRST] = make_zip({**slices(), "big.bin": big})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
     try:
@@ -807,7 +846,7 @@ def test_disk_limit_with_figshare(figshare, eight, place):
 
 
 def test_matlab_slice_upright(tmp_path):
-    "MATLAB stores columns first: what it shows as three rows of four arrives as four rows of three."
+    "MATLAB stores columns first: what it shows as three rows of four comes as four rows of three."
     image = np.arange(12, dtype=np.int16).reshape(3, 4)
     write(tmp_path/"1.mat", matlab(image, image > 9, 3, "MR5F"))
     with pytest.importorskip("h5py").File(tmp_path/"1.mat") as f:
@@ -819,7 +858,7 @@ def test_matlab_slice_upright(tmp_path):
 
 
 def test_command_says_the_licence(run, tmp_path):
-    "Licence and attribution come first; a folder without slices is one line, and nothing is written."
+    "Licence and attribution come first; a folder without slices is one line, nothing is written."
     out = run("btnb", "download", "cheng", "--from", tmp_path, "--out", tmp_path/"set", rc=2)
     assert "CC BY 4.0" in out
     assert "e0140381" in out
@@ -828,7 +867,7 @@ def test_command_says_the_licence(run, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # tools/hashes.py
 
 def test_tool_lists_hashes_of_bytes(run, root, tmp_path):
@@ -856,8 +895,8 @@ def test_tool_lists_perceptual_hashes(run, root, eight, tmp_path):
     assert "8 files, 8 hashes" in run("python", root/"tools"/"hashes.py", "cheng", tmp_path/"set",
                                       "--out", tmp_path/"list.csv")
     made = replace(eight, listing=tmp_path/"list.csv")
-    assert [{**r, "phash": ""} for r in known_rows(made)] == [{**r, "phash": ""}
-                                                              for r in known_rows(eight)]
+    assert [{**r, "phash": ""} for r in listed_rows(made)] == [{**r, "phash": ""}
+                                                              for r in listed_rows(eight)]
     assert verify_dataset(made, tmp_path/"set").ok
 
 
@@ -868,11 +907,12 @@ def test_tool_makes_the_committed_lists(run, root, real_data, tmp_path):
         if not folder.is_dir():
             pytest.skip(f"no {name} beside the checkout")
         run("python", root/"tools"/"hashes.py", name, folder, "--out", tmp_path/"list.csv")
-        assert (tmp_path/"list.csv").read_bytes() == (root/"brain_tumor_nb"/"known"/f"{name}.csv").read_bytes(), name
+        known = root/"brain_tumor_nb"/"known"/f"{name}.csv"
+        assert (tmp_path/"list.csv").read_bytes() == known.read_bytes(), name
 
 
 def test_real_slices_at_both_sizes(real_data, tmp_path):
-    "The 256-pixel copies of cheng and slices of 512 pixels made from them pass; a mirrored one does not."
+    "The 256-pixel copies of cheng and 512-pixel ones made of them pass; a mirrored slice does not."
     folder, known = real_data.parent/"cheng", known_files("cheng")
     if not folder.is_dir():
         pytest.skip("no cheng beside the checkout")

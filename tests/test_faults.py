@@ -1,4 +1,4 @@
-"What happens when things go wrong: processes killed, disks full, files changed or made to harm, memory short, two at once."
+"Things go wrong: processes killed, disks full, files changed or harmful, memory low, two at once."
 import io
 import json
 import os
@@ -40,7 +40,7 @@ def noise(tmp_path_factory):
 
 @pytest.fixture
 def disk(tmp_path):
-    "Mounts a file system in memory of so many kilobytes, and returns its folder; `options` such as ro."
+    "Mounts a file system in memory of so many kilobytes, returns its folder; `options` such as ro."
     mounted = []
     def mount(kilobytes, options="rw"):
         folder = tmp_path/"disk"
@@ -77,14 +77,14 @@ def one_line(status_and_lines):
 
 @posix
 def test_killed_at_twenty_random_moments(run):
-    "After a step, while a file is written, before and after it is renamed: resumed, the run ends with the same bytes."
+    "After a step, in a write, before and after a rename: the resumed run ends with the same bytes."
     said = run("python", Path(faults.__file__), "killed", 20, OMP_NUM_THREADS="1")
     assert said.count("same bytes") == 20 and "checkpoint-0002" in said and "the start" in said
 
 
 @posix
 def test_full_disk(noise, disk):
-    "The disk fills up while a checkpoint is written: one line; the checkpoints before it are whole, and with room the run goes on."
+    "The disk fills during a checkpoint: one line, older ones are whole; with room the run goes on."
     folder = disk(100_000)
     filler = folder/"filler"
     filler.write_bytes(b"x"*55_000_000)
@@ -154,7 +154,7 @@ def test_two_runs_in_one_folder(noise, tmp_path):
 
 
 def test_damaged_checkpoint_is_named(noise, tmp_path):
-    "The newest checkpoint is damaged: a warning names it, the one before serves, and the result is the same."
+    "The newest checkpoint is damaged: a warning names it, the one before gives the same result."
     args = ("train", noise.root, *QUICK, "--epochs", 3)
     assert btnb(*args, "--out", tmp_path/"whole")[0] == 0 == btnb(*args, "--out",
                                                                   tmp_path/"part")[0]
@@ -183,7 +183,7 @@ def test_out_of_memory(run, noise, tmp_path):
 
 
 def test_odd_batches(noise):
-    "A last batch of one slice is joined to the one before; with nothing but one slice, batch normalisation says what to do."
+    "A last batch of one joins the one before; for one slice, batch normalisation says what to do."
     store = PixelStore(noise, 32)
     split = make_folds(noise, np.arange(len(noise)), 5)[0]
     split.train = split.train[:17]
@@ -206,7 +206,7 @@ def test_not_a_number(noise, tmp_path):
 # --- pictures made to harm
 
 def mutate(rng, content):
-    "A picture with some bytes changed, cut out, repeated or put in, or with a size that it does not have."
+    "A picture with bytes changed, cut out, repeated or put in, or with a size it does not have."
     content = bytearray(content)
     for _ in range(rng.randint(1, 3)):
         at, kind = rng.randrange(len(content)), rng.randrange(6)
@@ -229,7 +229,7 @@ def mutate(rng, content):
 
 @posix
 def test_two_thousand_bad_pictures(run, tmp_path):
-    "Mutated JPEG, PNG and TIFF: each is read or refused with its name, none crashes, hangs, or takes more than 500 MB."
+    "Mutated JPEG, PNG, TIFF: read or refused by name; none crashes, hangs or takes over 500 MB."
     said = run("python", Path(__file__), tmp_path)
     # among what libtiff complains of
     report = json.loads(next(l for l in said.splitlines() if l.startswith("{")))
@@ -240,11 +240,12 @@ def test_two_thousand_bad_pictures(run, tmp_path):
 
 
 def fuzz(folder):
-    "Read 2000 mutated pictures as a folder would be, and say how many could be, how long the slowest took, and how much memory was needed."
+    "Read 2000 mutated pictures as a folder's; say how many could be, the longest time, the memory."
     rng, grey = random.Random(0), Image.fromarray(np.add.outer(np.arange(120),
                                                                np.arange(100)).astype(np.uint8))
     seeds = []
-    for name, options in (("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("TIFF", {"compression": "tiff_lzw"}), ("PNG", {"optimize": True})):
+    for name, options in (("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}),
+                          ("TIFF", {"compression": "tiff_lzw"}), ("PNG", {"optimize": True})):
         (grey if len(seeds) < 4 else grey.convert("P")).save(buffer := io.BytesIO(), name,
                                                              **options)
         seeds.append(buffer.getvalue())
@@ -270,7 +271,7 @@ def fuzz(folder):
 # --- more than one process
 
 def test_two_processes_are_as_one(noise):
-    "The same split, statistics and, but for rounding, predictions; each slice once an epoch; with batch normalisation a difference, and equal statistics everywhere."
+    "The same split, statistics and, but for rounding, predictions; each slice once an epoch."
     one = faults.shared_fit(faults.plain_net, noise.root)
     two = launch(faults.shared_fit, faults.plain_net, noise.root, processes=2)
     assert two["stats"] == one["stats"]
@@ -280,6 +281,7 @@ def test_two_processes_are_as_one(noise):
     np.testing.assert_allclose(two["valid"], one["valid"], rtol=1e-5)
     assert np.abs(one["logits"]).max() < 5  # not so sure that nothing could differ
     np.testing.assert_allclose(two["logits"], one["logits"], atol=1e-5)
+    # with batch normalisation a difference, and equal statistics everywhere
     one, two = faults.shared_fit(faults.normal_net, noise.root), launch(faults.shared_fit,
                                                                         faults.normal_net,
                                                                         noise.root, processes=2)

@@ -1,4 +1,4 @@
-"The tutorial as a student meets it: JupyterLab in a browser, Run All Cells, look."
+"Notebooks as a student meets them: JupyterLab in a browser, Run All Cells, look."
 import json
 import os
 import secrets
@@ -17,9 +17,22 @@ BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "
                None)
 
 
+NBS = ROOT/"nbs"
+EXPORTS = "nbdev.nbdev_export()"        # the last cell of a lesson is for its authors
+
+
+def pytest_generate_tests(metafunc):
+    "The tutorial; with --all every notebook."
+    if "name" in metafunc.fixturenames:
+        every = sorted(p.relative_to(NBS).as_posix() for p in NBS.rglob("*.ipynb")
+                       if ".ipynb_checkpoints" not in p.parts)
+        chosen = every if metafunc.config.getoption("--all") else ["tutorial.ipynb"]
+        metafunc.parametrize("name", chosen)
+
+
 @pytest.fixture
 def lab(tmp_path):
-    "Address of a JupyterLab on a copy of the notebooks, with all cells kept in the page and no settings of this machine."
+    "Address of JupyterLab on copied notebooks: all cells in the page, no settings of this machine."
     shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=shutil.ignore_patterns(".*", "__pycache__"))
     settings = tmp_path/"settings"
     for name, values in {"notebook-extension/tracker": {"windowingMode": "none"},
@@ -53,52 +66,61 @@ def lab(tmp_path):
                 time.sleep(.5)
         else:
             pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
-        yield f"http://127.0.0.1:{port}/lab/tree/nbs/tutorial.ipynb?token={token}&reset"
+        yield f"http://127.0.0.1:{port}/lab/tree/nbs/{{}}?token={token}&reset"
     finally:
         server.terminate()
         server.wait(30)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine (Debian: apt install chromium)")
-def test_tutorial_in_jupyterlab(lab, tmp_path):
+@pytest.mark.skipif(BROWSER is None,
+                    reason="no chromium on this machine (Debian: apt install chromium)")
+def test_in_jupyterlab(lab, name, tmp_path):
+    "All cells run, no error is shown, and every picture that is stored appears."
     playwright = pytest.importorskip("playwright.sync_api")
-    book = tmp_path/"nbs"/"tutorial.ipynb"
-    before = json.loads(book.read_text(encoding="utf-8"))["cells"]
+    book, screenshot = tmp_path/"nbs"/name, tmp_path/"screenshot.png"
+    content = json.loads(book.read_text(encoding="utf-8"))
+    before = [cell for cell in content["cells"] if EXPORTS not in "".join(cell["source"])]
+    book.write_text(json.dumps({**content, "cells": before}), encoding="utf-8")
     pictures = sum("image/png" in output.get("data", {}) for cell in before
                    for output in cell.get("outputs", []))
-    assert pictures, "the tutorial stores no picture"
+    assert pictures or name != "tutorial.ipynb", "the tutorial stores no picture"
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=BROWSER,
                                          args=["--no-sandbox", "--disable-gpu",
                                                "--disable-background-networking"])
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(lab)
-        page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_text("python3 | Idle")).first.wait_for(timeout=120_000)
+        page.goto(lab.format(name))
+        idle = page.get_by_text("Python 3 (ipykernel) | Idle")
+        idle.or_(page.get_by_text("python3 | Idle")).first.wait_for(timeout=120_000)
         page.get_by_role("menuitem", name="Edit", exact=True).click()
         page.get_by_text("Clear Outputs of All Cells").click()
         page.wait_for_function("() => !document.querySelector('.jp-OutputArea-output')",
                                timeout=30_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
-        done = """() => { const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(o => o.textContent.trim());
-                          return prompts.length && !prompts.includes('[*]:') && prompts.some(o => /^\\[\\d+\\]:$/.test(o)) }"""
+        done = """() => {
+            const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
+                .map(o => o.textContent.trim());
+            return prompts.length && !prompts.includes('[*]:')
+                && prompts.some(o => /^\\[\\d+\\]:$/.test(o)) }"""
         try:
-            page.wait_for_function(done, timeout=300_000)
+            page.wait_for_function(done, timeout=600_000)
         finally:
-            page.screenshot(path=tmp_path/"tutorial.png")
+            page.screenshot(path=screenshot)
         page.get_by_role("menuitem", name="File", exact=True).click()
         page.get_by_text("Save Notebook", exact=True).click()
         page.locator(".jp-mod-dirty").wait_for(state="detached", timeout=30_000)
         shown = page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea-output "
                               "img')].filter(o => o.complete && o.naturalWidth > 50).length")
         page.set_viewport_size({"width": 1300, "height": 8000})
-        page.screenshot(path=tmp_path/"tutorial.png")
+        page.screenshot(path=screenshot)
         browser.close()
-    print(f"screenshot: {tmp_path/'tutorial.png'}")
+    print(f"screenshot: {screenshot}")
     after = [cell for cell in json.loads(book.read_text(encoding="utf-8"))["cells"]
              if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
     errors = [output for cell in after for output in cell["outputs"]
               if output["output_type"] == "error"]
     assert not errors, errors
     assert all(cell["execution_count"] for cell in after), "not every cell was run"
-    assert shown == pictures, f"{pictures} pictures are stored, {shown} appeared; see {tmp_path/'tutorial.png'}"
+    assert shown == pictures, (f"{pictures} pictures are stored, {shown} appeared; "
+                               f"see {screenshot}")

@@ -24,12 +24,15 @@ READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'
 reads_data = [path for path in NOTEBOOKS if re.search(READS_DATA, path.read_text(encoding="utf-8"))]
 
 @by_name
-def test_notebook(run, path):
-    "By nbdev: on the real slices, with the cells that need them, where there are any and the notebook reads a folder; else on the simulated ones, as `test_stored_outputs` always does."
+def test_notebook(run, path, request):
+    "By nbdev: on the real slices, if there are any and it reads a folder; else on simulated ones."
+    flags = ["slow"]*request.config.getoption("--all")
+    data = None                                 # simulated, as `test_stored_outputs` always does
     if path in reads_data and REAL.is_dir():
-        nbdev_test(run, path, "--flags", "real", BRAIN_TUMOR_DATA=str(REAL))
-    else:
-        nbdev_test(run, path, BRAIN_TUMOR_DATA=None)
+        flags.append("real")                    # with the cells that need them
+        data = str(REAL)
+    options = ["--flags", " ".join(flags)] if flags else []
+    nbdev_test(run, path, *options, BRAIN_TUMOR_DATA=data)
 
 
 def nbval(run, root, path, rc=0):
@@ -55,7 +58,7 @@ def first_text(cells):
 
 
 def test_altered_output_is_noticed(run, tmp_path):
-    "nbval passes a copy of a notebook, and fails once a character of a stored output is changed. The copy ends after that output, to be quick."
+    "nbval passes a copy of a notebook, and fails once a character of a stored output is changed."
     (tmp_path/"nbs").mkdir()
     for name in ("settings.ini", "pyproject.toml", "nbs/conftest.py"):
         shutil.copy(ROOT/name, tmp_path/name)
@@ -65,6 +68,7 @@ def test_altered_output_is_noticed(run, tmp_path):
     path = min((path for path in texts if texts[path]), key=lambda path: texts[path][0])
     book, copy = json.loads(path.read_text(encoding="utf-8")), tmp_path/"nbs"/path.name
     last, lines = first_text(book["cells"])
+    # the copy ends after that output, to be quick
     book["cells"] = book["cells"][:last+1]
     copy.write_text(json.dumps(book), encoding="utf-8")
     nbval(run, tmp_path, copy)

@@ -1,4 +1,4 @@
-"The tools that measure the reference table run, and what is committed of their results agrees with itself."
+"The tools that measure the reference table run, and their committed results agree with each other."
 import csv
 import json
 import shutil
@@ -142,7 +142,7 @@ def test_a_recipe_is_chosen_without_the_fold_it_predicts(study):
 
 @pytest.mark.parametrize("limit", [1000, 1])
 def test_the_chosen_candidates_are_pooled(study, tmp_path, limit):
-    "As for few slices, with all pairs of folds, and as for many, where only chosen candidates are trained further."
+    "As for few slices, with all pairs of folds, and for many, where only the chosen train further."
     some = study(limit)
     inner, best = recipe.choose(some)
     chosen, outer = recipe.predict(some, best)
@@ -209,7 +209,7 @@ def test_transfer_to_slices_without_tumour_counts_false_alarms(run, trained, sli
 
 
 def test_exhibit_shows_a_planted_leak():
-    "Slices that resemble their patient's alone are recognised only while that patient is in the training set."
+    "Slices like their patient's alone are recognised only while that patient is trained on."
     rng = np.random.default_rng(0)
     patient = np.arange(400)//4
     y = (patient % 2).astype(int)
@@ -253,7 +253,8 @@ def agree(table, kept, close=.001):
             continue
         pred = rows.load_kept(file)
         found = all_metrics(pred)
-        assert len(pred) == int(r["slices"]) and set(pred.paths) <= set(rows.load_groups(r["set"], kept)), r
+        assert len(pred) == int(r["slices"]), r
+        assert set(pred.paths) <= set(rows.load_groups(r["set"], kept)), r
         assert abs(found["accuracy"][0] - float(r["accuracy"])) < 1e-6, r
         assert abs(found["auroc"][0] - float(r["auroc"])) < close, r
 
@@ -290,7 +291,8 @@ def test_committed_exhibit_adds_up():
     found = {tuple(r[k] for k in exhibits.KEYS): r for r in read(ROOT/"nbs/studies/exhibits.csv")}
     assert {s for s, *_ in found} <= {"cheng", "brain_mri_4class"}
     for (*which, name), r in found.items():
-        assert float(r["low"]) <= float(r["value"]) <= float(r["high"]) and not r["commit"].endswith("dirty"), r
+        assert float(r["low"]) <= float(r["value"]) <= float(r["high"]), r
+        assert not r["commit"].endswith("dirty"), r
         if " less " in name:
             a, b = (float(found[*which, side]["value"]) for side in name.split(" less "))
             assert abs(a - b - float(r["value"])) < 2e-6, r
@@ -301,11 +303,12 @@ def test_readme_shows_the_figure_of_the_results():
         cells = json.loads((ROOT/"nbs"/name).read_text(encoding="utf-8"))["cells"]
         outputs = [o.get("data", {}) for cell in cells for o in cell.get("outputs", [])]
         return next("".join("".join(d["image/png"]).split()) for d in outputs if "image/png" in d)
-    assert picture("index.ipynb") == picture("studies/results.ipynb"), "run index.ipynb after results.ipynb"
+    index, results = picture("index.ipynb"), picture("studies/results.ipynb")
+    assert index == results, "run index.ipynb after results.ipynb"
 
 
 def test_withdrawn_folds_are_refused(tmp_path):
-    "The four-class folds published first, whose folds stand in withdrawn_folds.txt, a digit per slice in the table's order."
+    "The first published four-class folds, withdrawn_folds.txt: a digit per slice, in table order."
     paths = list(known_rows("brain_mri_4class"))
     digits = "".join((ROOT/"tests/withdrawn_folds.txt").read_text(encoding="utf-8").split())
     assert len(digits) == len(paths) == 5708
@@ -322,7 +325,7 @@ def test_withdrawn_folds_are_refused(tmp_path):
 
 
 def test_published_folds_keep_patients_together():
-    "The folds of the committed table: no subject, and no copy of one slice of cheng, stands in two of them."
+    "The committed folds: no subject, and no copy of one slice of cheng, stands in two of them."
     folds = {"subject": {}, "cheng_file": {}, "group": {}}
     for r in known_rows("brain_mri_4class").values():
         for key, seen in folds.items():

@@ -1,8 +1,9 @@
 """The package as a user gets it: built, installed, used from another folder.
 
-The environment is new and holds this package's wheel and nothing else. Its third-party packages are those of the environment that
-runs the tests, reached by a path file: a second torch would cost minutes and 6 GB. So this shows that the wheel is complete, and that
-nothing is taken from the checkout. That the *requirements* are complete, `test_imports_are_declared` shows from the source.
+The environment is new and holds this package's wheel and nothing else. Its third-party packages
+are those of the environment that runs the tests, reached by a path file: a second torch would cost
+minutes and 6 GB. So this shows that the wheel is complete, and that nothing is taken from the
+checkout. That the *requirements* are complete, `test_imports_are_declared` shows from the source.
 """
 import ast
 import os
@@ -102,7 +103,8 @@ def test_every_module_imports(installed, tmp_path):
     names = ["brain_tumor_nb",
              *(f"brain_tumor_nb.{path.stem}" for path in LIB.glob("*.py")
                if path.stem not in ("__init__", "_modidx"))]
-    code = "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
+    code = ("import importlib, sys\n"
+            "for name in sys.argv[1:]: print(importlib.import_module(name).__file__)")
     files = elsewhere(installed/"python", "-c", code, *names, cwd=tmp_path).split("\n")[:-1]
     assert len(files) == len(names) and all(Path(file).is_relative_to(installed.parent)
                                             for file in files), files
@@ -119,7 +121,7 @@ def plain(name): return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lo
 
 
 def test_imports_are_declared():
-    "What the library imports is a requirement or in an extra that is not for development, and every requirement is imported."
+    "All that is imported is a requirement or in a non-dev extra; every requirement is imported."
     required = {plain(name) for name in cfg["requirements"].split()}
     extra = {plain(name) for key in cfg if key.endswith("_requirements")
              and key != "dev_requirements" for name in cfg[key].split()}
@@ -133,5 +135,6 @@ def test_imports_are_declared():
     known = packages_distributions()
     used = {plain(dist) for top in tops - sys.stdlib_module_names - {"brain_tumor_nb"}
             for dist in known.get(top, [top])}
-    assert used <= required | extra, f"imported, but no requirement: {sorted(used - required - extra)}"
+    assert used <= required | extra, ("imported, but no requirement: "
+                                      f"{sorted(used - required - extra)}")
     assert required <= used, f"required, but not imported: {sorted(required - used)}"

@@ -3,9 +3,9 @@
     python tools/coverage.py
 
 Each row is one kind of data: `groups` patients with one to five slices each, whose scores resemble
-each other. Some `sets` of it are drawn, and `coverage` is the share of their 95 % intervals that hold
-the truth (`coverage_low` to `coverage_high` is Wilson's interval of that share); `too_high` is the
-share that lies above the truth altogether, `width` the mean width of the intervals.
+each other. Some `sets` of it are drawn, and `coverage` is the share of their 95 % intervals that
+hold the truth (`coverage_low` to `coverage_high` is Wilson's interval of that share); `too_high` is
+the share that lies above the truth altogether, `width` the mean width of the intervals.
 """
 import argparse
 import csv

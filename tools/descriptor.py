@@ -1,9 +1,11 @@
-"""Fit the 64 patterns that near-duplicate search describes a slice by: brain_tumor_nb/known/descriptor.npz.
+"""Fit the 64 patterns that near-duplicate search describes a slice by.
 
     python tools/descriptor.py ../shared/data/cheng
 
-Linear discriminant analysis of thumbnails at 16 × 16 pixels: each of 1,200 slices is a class, whose members are the slice and seven changed
-versions of it; mirror images count as other slices. Only every other subject (first, third, … by name) is used: the others test the search.
+Writes brain_tumor_nb/known/descriptor.npz, by linear discriminant analysis of thumbnails at
+16 × 16 pixels: each of 1,200 slices is a class, whose members are the slice and seven changed
+versions of it; mirror images count as other slices. Only every other subject (first, third, … by
+name) is used: the others test the search.
 """
 import argparse
 from pathlib import Path
@@ -18,6 +20,7 @@ from planted import crop, gamma, jpeg
 from PIL import Image
 import io
 
+KNOWN = Path(__file__).resolve().parent.parent/"brain_tumor_nb/known"
 SLICES, VERSIONS, PATTERNS = 1200, 8, 64
 
 
@@ -48,7 +51,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("folder", type=Path, help="Jun Cheng's set, with its manifest.csv")
-    p.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent/"brain_tumor_nb/known/descriptor.npz")
+    p.add_argument("--out", type=Path, default=KNOWN/"descriptor.npz")
     p.add_argument("--slices", type=int, default=SLICES)
     a = p.parse_args()
     folder, rng = MRIFolder(a.folder), np.random.default_rng(0)

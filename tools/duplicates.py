@@ -2,9 +2,11 @@
 
     python tools/duplicates.py ../shared/data
 
-What is joined that should be: planted pairs (a slice of cheng or lgg and a changed copy, which must find its slice among the whole set), and
-four-class slices that show one slice of cheng. What is joined that should not be: slices of different subjects. Each at several least agreements.
-Subjects are halved: first, third, … by name served to fit the descriptor and to choose `ALIKE`; the others report. Half an hour on two cores.
+What is joined that should be: planted pairs (a slice of cheng or lgg and a changed copy, which must
+find its slice among the whole set), and four-class slices that show one slice of cheng. What is
+joined that should not be: slices of different subjects. Each at several least agreements. Subjects
+are halved: first, third, … by name served to fit the descriptor and to choose `ALIKE`; the others
+report. Half an hour on two cores.
 """
 import argparse
 import itertools

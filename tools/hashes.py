@@ -1,12 +1,13 @@
 """Make a data set's committed list, brain_tumor_nb/known/NAME.csv, from a copy of the set.
 
-    python tools/hashes.py brain_tumor_dataset FOLDER             file,sha256 of the published files
-    python tools/hashes.py brain_mri_4class FOLDER --names-only   names alone: FOLDER holds resized copies
-    python tools/hashes.py cheng FOLDER                           file,subject,patient_id,plane,phash
+    python tools/hashes.py brain_tumor_dataset FOLDER            file,sha256 of the published files
+    python tools/hashes.py brain_mri_4class FOLDER --names-only  names alone, of resized copies
+    python tools/hashes.py cheng FOLDER                          file,subject,patient_id,plane,phash
 
-A hash of bytes belongs in the list only where FOLDER holds the files as published, byte for byte. Of
-cheng, FOLDER holds PNG made from the published files, of any size, and a manifest.csv that names
-patients and planes: the list holds what that says, and perceptual hashes, which sizes hardly change.
+A hash of bytes belongs in the list only where FOLDER holds the files as published, byte for byte.
+Of cheng, FOLDER holds PNG made from the published files, of any size, and a manifest.csv that names
+patients and planes: the list holds what that says, and perceptual hashes, which sizes hardly
+change.
 """
 import argparse
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 from imagehash import phash
 
 from brain_tumor_nb.data import MRIFolder
-from brain_tumor_nb.download import DATASETS, dataset_files, hash_files, write_table
+from brain_tumor_nb.download import dataset_files, hash_files, write_table
+from brain_tumor_nb.known import DATASETS
 
 KNOWN = Path(__file__).resolve().parent.parent/"brain_tumor_nb"/"known"
 COLUMNS = ("file", "subject", "patient_id", "plane")    # of cheng's manifest
@@ -44,7 +46,10 @@ def main():
     p.add_argument("--out", type=Path, help="the list to write; default: in the package")
     a = p.parse_args()
     dataset, out = DATASETS[a.name], a.out or KNOWN/f"{a.name}.csv"
-    rows = by_picture(a.folder) if dataset.convert else by_bytes(dataset, a.folder, a.names_only)
+    if dataset.format == "MATLAB":
+        rows = by_picture(a.folder)
+    else:
+        rows = by_bytes(dataset, a.folder, a.names_only)
     if not rows:
         p.error(f"{a.folder} holds no files in {', '.join(dataset.folders)}")
     write_table(out, rows)

@@ -4,10 +4,12 @@
     python tools/manifest.py brain_mri_4class FOLDER --subjects subjects.csv
     python tools/manifest.py brain_mri_4class_testing CHENG --subjects subjects_testing.csv
 
-Columns: file,sha256,phash,subject,cheng_file,mirrored,group,fold. `group` is that of the split by patients, `fold` says in which of five folds
-(seed 0) a slice is held out. The subjects (file,subject,cheng_file,mirrored) were found by comparing slices with Jun Cheng's set; see tools/subjects.py.
-For brain_mri_4class no published file was at hand: every `sha256` is that of a 224 × 224 copy. Of its test part no picture was at hand: FOLDER is
-Jun Cheng's set, and `phash` that of the slice that a file shows, mirrored where the file is.
+Columns: file,sha256,phash,subject,cheng_file,mirrored,group,fold. `group` is that of the split by
+patients, `fold` says in which of five folds (seed 0) a slice is held out. The subjects
+(file,subject,cheng_file,mirrored) were found by comparing slices with Jun Cheng's set; see
+tools/subjects.py. For brain_mri_4class no published file was at hand: every `sha256` is that of a
+224 × 224 copy. Of its test part no picture was at hand: FOLDER is Jun Cheng's set, and `phash` that
+of the slice that a file shows, mirrored where the file is.
 """
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"The changes that a near-duplicate search must see through, planted in slices whose subjects are known."
+"The changes that a near-duplicate search must see through, planted in slices of known subjects."
 import io
 
 from PIL import Image, ImageOps
@@ -27,7 +27,9 @@ def gamma(im, rng):
 
 CHANGES = {"mirrored": lambda im, rng: ImageOps.mirror(im),
            "cropped by 5 to 15 %": crop,
-           "rotated by 3°": lambda im, rng: im.rotate(rng.choice([-3., 3.]), Image.Resampling.BILINEAR),
+           "rotated by 3°": lambda im, rng: im.rotate(rng.choice([-3., 3.]),
+                                                      Image.Resampling.BILINEAR),
            "JPEG, quality 40": jpeg,
            "gamma 0.7 or 1.4": gamma,
-           "resized to 128 pixels": lambda im, rng: im.resize((128, 128), Image.Resampling.BILINEAR)}
+           "resized to 128 pixels": lambda im, rng: im.resize((128, 128),
+                                                              Image.Resampling.BILINEAR)}

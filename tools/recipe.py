@@ -1,4 +1,4 @@
-"""Choose a recipe by inner folds, and measure what that choice gives: rows of nbs/studies/recipe.csv.
+"""Choose a recipe by inner folds, and measure what that gives: rows of nbs/studies/recipe.csv.
 
     python tools/recipe.py cheng FOLDER
     python tools/recipe.py brain_tumor_dataset FOLDER --seeds 20
@@ -18,8 +18,8 @@ columns _sd hold the standard deviation over the divisions.
 
 What was trained is kept in runs/recipe, and a second call with the same --seeds goes on from
 there. Nothing is printed of the scores in single folds: whoever reads them has seen the outer
-folds. The predictions of "chosen" are kept in nbs/studies/predictions/SET/nested.csv.gz, with the folds of
-the division d numbered from 5 d.
+folds. The predictions of "chosen" are kept in nbs/studies/predictions/SET/nested.csv.gz, with the
+folds of the division d numbered from 5 d.
 """
 import argparse
 from dataclasses import replace

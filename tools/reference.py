@@ -1,4 +1,4 @@
-"""Measure rows of the reference table, nbs/studies/results.csv: a model on a set, under a way to split.
+"""Measure rows of the table nbs/studies/results.csv: a model on a set, under a way to split.
 
     python tools/reference.py cheng FOLDER --resume                         all rows not there yet
     python tools/reference.py cheng FOLDER --model frozen --split patients  one row
@@ -7,9 +7,9 @@
 
 Five folds, seed 0, pooled; FOLDER holds one sub-folder per class. Rows are told apart by set, split
 and model. Each is written as soon as it is measured, and the predictions of networks and of three
-probes are kept in nbs/studies/predictions. With --resume a row is left alone that is there with the same
-fingerprints (of the data, the folds, the groups of the intervals, the settings), and a training
-that was stopped goes on from its last epoch.
+probes are kept in nbs/studies/predictions. With --resume a row is left alone that is there with the
+same fingerprints (of the data, the folds, the groups of the intervals, the settings), and a
+training that was stopped goes on from its last epoch.
 
 Intervals are over the most independent unit that is known, whatever the split: patients, or else
 near-duplicates. So the rows of a model can be compared.

@@ -2,8 +2,9 @@
 
     python tools/subjects.py ../shared/data/brain_mri_4class/Training ../shared/data/cheng
 
-For each slice of the first folder: the most similar slice of the second (Jun Cheng's set, whose manifest names the subjects), mirrored or not.
-The published table was found in another way, by correlating thumbnails of 32 × 32 pixels. Ends with status 1 where a subject differs.
+For each slice of the first folder: the most similar slice of the second (Jun Cheng's set, whose
+manifest names the subjects), mirrored or not. The published table was found in another way, by
+correlating thumbnails of 32 × 32 pixels. Ends with status 1 where a subject differs.
 """
 import argparse
 from pathlib import Path

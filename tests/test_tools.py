@@ -1,0 +1,113 @@
+"The tools that make the tables in the package run, here on the sample in place of whole sets."
+import csv
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from brain_tumor_nb.data import MRIFolder, find_data
+
+TOOLS = Path(__file__).resolve().parents[1]/"tools"
+SAMPLE = find_data("sample")
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    "Runs a tool in this process: the status it ends with."
+    monkeypatch.syspath_prepend(str(TOOLS))
+    def run(name, *args):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, args)])
+        try:
+            runpy.run_path(str(TOOLS/f"{name}.py"), run_name="__main__")
+        except SystemExit as e:
+            return e.code
+        return 0
+    return run
+
+
+def rows(file):
+    with open(file, newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def write_rows(path, table):
+    with open(path, "w", newline="", encoding="utf-8") as f:
+        out = csv.DictWriter(f, list(table[0]), lineterminator="\n")
+        out.writeheader()
+        out.writerows(table)
+
+
+def subjects_file(path):
+    "Every slice of the sample as if it were a mirrored copy of itself, with its subject."
+    folder = MRIFolder(SAMPLE)
+    table = [dict(file=f"Testing/{i}.jpg", subject=row["subject"], cheng_file=file, mirrored=i % 2)
+             for i,(file,row) in enumerate(folder.manifest.items())]
+    write_rows(path, table)
+    return table
+
+
+def test_manifest(tool, tmp_path):
+    "A row per slice with its group and fold; of files that are not at hand, what they show."
+    out = tmp_path/"slices.csv"
+    assert tool("manifest", "brain_tumor_dataset", SAMPLE, "--out", out) == 0
+    made, folder = rows(out), MRIFolder(SAMPLE)
+    assert [r["file"] for r in made] == folder.paths
+    assert [r["sha256"] for r in made] == folder.digests
+    assert {r["fold"] for r in made} == set("01234")
+    subjects = subjects_file(tmp_path/"subjects.csv")
+    assert tool("manifest", "brain_mri_4class_testing", SAMPLE, "--subjects",
+                tmp_path/"subjects.csv", "--out", out) == 0
+    shown = rows(out)
+    assert [r["subject"] for r in shown] == [s["subject"] for s in subjects]
+    plain = {r["file"]: r["phash"] for r in made}
+    same = [plain[r["cheng_file"]] == r["phash"] for r in shown]
+    assert all(same[::2]) and not any(same[1::2])               # every other one is mirrored
+
+
+def test_descriptor(tool, tmp_path):
+    "A mean and 64 patterns."
+    assert tool("descriptor", SAMPLE, "--slices", 40, "--out", tmp_path/"d.npz") == 0
+    with np.load(tmp_path/"d.npz") as table:
+        assert table["mean"].shape == (256,) and table["patterns"].shape == (256, 64)
+        assert np.isfinite(table["patterns"]).all()
+
+
+def test_subjects(tool, capsys):
+    "Each slice of a folder is found in itself; none of them is of the four-class set."
+    assert tool("subjects", SAMPLE, SAMPLE) == 0
+    assert "240 found, 0 in both" in capsys.readouterr().out
+
+
+def part_of_sample(out, step):
+    "Every few slices of the sample, with their rows of its manifest."
+    kept = rows(SAMPLE/"manifest.csv")[::step]
+    for row in kept:
+        (out/row["file"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SAMPLE/row["file"], out/row["file"])
+    write_rows(out/"manifest.csv", [{**row, "mask": ""} for row in kept])
+    return kept
+
+
+def test_duplicates(tool, tmp_path):
+    "Planted copies find their slice, and no two subjects are joined at the level that is used."
+    for name in ("cheng", "lgg"):
+        part_of_sample(tmp_path/name, 8)
+    four = tmp_path/"brain_mri_4class"
+    kept = part_of_sample(four/"Training", 8)
+    subjects = [dict(file=r["file"], subject=r["subject"], cheng_file=r["file"]) for r in kept]
+    for row in subjects[:5]:                                # two files that show one slice
+        copy = str(Path(row["file"]).with_stem("copy-" + Path(row["file"]).stem).as_posix())
+        with Image.open(four/"Training"/row["file"]) as im:
+            ImageOps.mirror(im).save(four/"Training"/copy)
+        subjects.append({**row, "file": copy})
+    write_rows(four/"subjects.csv", subjects)
+    assert tool("duplicates", tmp_path, "--out", tmp_path/"table.csv") == 0
+    found = {(r["set"], r["subjects"], r["what"]): r for r in rows(tmp_path/"table.csv")}
+    mirrored = found["cheng", "that report", "mirrored"]
+    assert int(mirrored["at_0.90"]) == int(mirrored["pairs"]) > 20
+    assert found["cheng", "all", "two subjects joined"]["at_0.90"] == "0"
+    assert found["brain_mri_4class", "all", "one slice of cheng"]["at_0.90"] == "5"
