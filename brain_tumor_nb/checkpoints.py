@@ -47,17 +47,21 @@ def save_checkpoint(out:str|Path, # run folder
 # %% ../nbs/engine/06_checkpoints.ipynb #8318aa65
 def _newest_whole(out):
     "The content of the newest checkpoint that matches its name."
-    files = checkpoints(out)
+    files,damaged = checkpoints(out),[]
     for file in files:
         content = file.read_bytes()
         if _digits(content) != file.stem[-16:]:
             warnings.warn(f"{file} is damaged and was left out")
+            damaged.append(file)
             continue
         try:
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except Exception as e:
             raise ValueError(f"{file} is no checkpoint of ours ({type(e).__name__}), and "
                              "was not opened: remove it, or train anew") from None
+        for old in damaged:             # it would count as one of the last two
+            old.unlink()
+        return saved
     if files:
         raise ValueError(f"all checkpoints in {out} are damaged: train anew")
     raise FileNotFoundError(f"{out} holds no checkpoint, there is nothing to resume: train "

@@ -19,6 +19,75 @@ import numpy as np
 from .core import new_axes, write_file
 from .data import MRIFolder, is_simulated, resize_image, show_images
 
+# %% ../nbs/06_evaluation.ipynb #65068502
+@dataclass
+class Predictions:
+    "What a model says of slices whose class is known."
+    paths:list                    # of the slices, relative to the data folder
+    labels:list                   # true class names
+    classes:tuple                 # names, in the order of the columns of `probs`
+    probs:np.ndarray              # float [N,C], each row adds up to 1
+    folds:list                    # number of the fold that held the slice out, 0 for a single split
+    groups:np.ndarray|None=None   # int [N], what belongs together, see `find_groups`; None: unknown
+
+    @property
+    def y(self):
+        return np.array([self.classes.index(label) for label in self.labels])
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, rows):
+        "Some of the rows: a slice, a mask or a list of numbers."
+        i = np.arange(len(self))[rows]
+        paths,labels,folds = ([values[k] for k in i]
+                              for values in (self.paths, self.labels, self.folds))
+        groups = None if self.groups is None else np.asarray(self.groups)[i]
+        return Predictions(paths, labels, self.classes, self.probs[i], folds, groups)
+
+    def __repr__(self):
+        return f"Predictions for {len(self)} slices: {(self.probs.argmax(1) == self.y).sum()} right"
+
+    def save(self, path):
+        "A CSV file: path,label,fold, group where it is known, then a column prob_CLASS per class."
+        out = io.StringIO()
+        table = csv.writer(out, lineterminator="\n")
+        known = self.groups is not None
+        table.writerow(["path", "label", "fold", *["group"]*known,
+                        *(f"prob_{c}" for c in self.classes)])
+        for i in np.argsort(self.paths, kind="stable"):
+            group = [int(self.groups[i])] if known else []
+            probs = [f"{p:.6f}" for p in self.probs[i]]
+            table.writerow([self.paths[i], self.labels[i], self.folds[i], *group, *probs])
+        write_file(path, out.getvalue())
+
+    @classmethod
+    def load(cls, path):
+        "A saved table; `ValueError` of one line where a file is none."
+        (_, header), *rows = _rows(path) or [(1, [])]
+        known = header[3:4] == ["group"]
+        _check_header(path, header[:3] + header[3 + known:])
+        if not rows:
+            raise ValueError(f"{path} has no row below its header: give one per slice")
+        for line, row in rows:
+            _check_row(path, line, row, header, 3 + known)
+        rows = [row for _, row in rows]
+        classes = tuple(name.removeprefix("prob_") for name in header[3+known:])
+        probs = np.array([r[3+known:] for r in rows], float)
+        groups = np.array([int(r[3]) for r in rows]) if known else None
+        return cls([r[0] for r in rows], [r[1] for r in rows], classes, probs,
+                   [int(r[2]) for r in rows], groups)
+
+    @classmethod
+    def concat(cls, parts):
+        "Several tables with the same classes as one; groups stay where all have them."
+        def joined(name):
+            return [v for p in parts for v in getattr(p, name)]
+        known = all(p.groups is not None for p in parts)
+        return cls(joined("paths"), joined("labels"), parts[0].classes,
+                   np.concatenate([p.probs for p in parts]), joined("folds"),
+                   np.concatenate([p.groups for p in parts]) if known else None)
+
 # %% ../nbs/06_evaluation.ipynb #83199a4e
 _NOT_TEXT = {b"\x1f\x8b": "compressed with gzip: unpack it first",
              b"PK\x03\x04": "a workbook or a zip archive: save it as CSV in UTF-8",
@@ -105,75 +174,6 @@ def _check_row(path,       # for the message
     if f"prob_{row[1]}" not in header[first:]:
         raise ValueError(f"{at}: label {row[1]!r} has no column prob_{row[1]}: "
                          f"labels are named like the columns {', '.join(header[first:])}")
-
-# %% ../nbs/06_evaluation.ipynb #65068502
-@dataclass
-class Predictions:
-    "What a model says of slices whose class is known."
-    paths:list                    # of the slices, relative to the data folder
-    labels:list                   # true class names
-    classes:tuple                 # names, in the order of the columns of `probs`
-    probs:np.ndarray              # float [N,C], each row adds up to 1
-    folds:list                    # number of the fold that held the slice out, 0 for a single split
-    groups:np.ndarray|None=None   # int [N], what belongs together, see `find_groups`; None: unknown
-
-    @property
-    def y(self):
-        return np.array([self.classes.index(label) for label in self.labels])
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, rows):
-        "Some of the rows: a slice, a mask or a list of numbers."
-        i = np.arange(len(self))[rows]
-        paths,labels,folds = ([values[k] for k in i]
-                              for values in (self.paths, self.labels, self.folds))
-        groups = None if self.groups is None else np.asarray(self.groups)[i]
-        return Predictions(paths, labels, self.classes, self.probs[i], folds, groups)
-
-    def __repr__(self):
-        return f"Predictions for {len(self)} slices: {(self.probs.argmax(1) == self.y).sum()} right"
-
-    def save(self, path):
-        "A CSV file: path,label,fold, group where it is known, then a column prob_CLASS per class."
-        out = io.StringIO()
-        table = csv.writer(out, lineterminator="\n")
-        known = self.groups is not None
-        table.writerow(["path", "label", "fold", *["group"]*known,
-                        *(f"prob_{c}" for c in self.classes)])
-        for i in np.argsort(self.paths, kind="stable"):
-            group = [int(self.groups[i])] if known else []
-            probs = [f"{p:.6f}" for p in self.probs[i]]
-            table.writerow([self.paths[i], self.labels[i], self.folds[i], *group, *probs])
-        write_file(path, out.getvalue())
-
-    @classmethod
-    def load(cls, path):
-        "A saved table; `ValueError` of one line where a file is none."
-        (_, header), *rows = _rows(path) or [(1, [])]
-        known = header[3:4] == ["group"]
-        _check_header(path, header[:3] + header[3 + known:])
-        if not rows:
-            raise ValueError(f"{path} has no row below its header: give one per slice")
-        for line, row in rows:
-            _check_row(path, line, row, header, 3 + known)
-        rows = [row for _, row in rows]
-        classes = tuple(name.removeprefix("prob_") for name in header[3+known:])
-        probs = np.array([r[3+known:] for r in rows], float)
-        groups = np.array([int(r[3]) for r in rows]) if known else None
-        return cls([r[0] for r in rows], [r[1] for r in rows], classes, probs,
-                   [int(r[2]) for r in rows], groups)
-
-    @classmethod
-    def concat(cls, parts):
-        "Several tables with the same classes as one; groups stay where all have them."
-        def joined(name):
-            return [v for p in parts for v in getattr(p, name)]
-        known = all(p.groups is not None for p in parts)
-        return cls(joined("paths"), joined("labels"), parts[0].classes,
-                   np.concatenate([p.probs for p in parts]), joined("folds"),
-                   np.concatenate([p.groups for p in parts]) if known else None)
 
 # %% ../nbs/06_evaluation.ipynb #38afd8a3
 def merge_classes(pred:Predictions, # any number of classes

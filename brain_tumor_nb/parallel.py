@@ -41,7 +41,7 @@ def train_fold(folder:MRIFolder,        # that was split
         raise KeyboardInterrupt
     if team.rank:
         return None, history
-    return predict_split(learner, prepared, store, split, fold), history
+    return predict_split(learner, store, split, prepared, fold), history
 
 # %% ../nbs/engine/08_parallel.ipynb #73de7ee3
 def _in_turn(calls, splits, progress, say):

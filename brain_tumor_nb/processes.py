@@ -18,6 +18,15 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 # %% ../nbs/engine/00_processes.ipynb #0944e469
+def _sync_batch_norms(model):
+    "Batch norms that share statistics over processes, with the hooks that the old ones had."
+    hooks = {name: m._forward_pre_hooks for name,m in model.named_modules()}
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for name,m in model.named_modules():
+        m._forward_pre_hooks.update(hooks[name])
+    return model
+
+
 @dataclass(frozen=True)
 class Team:
     "The processes that train one network together; one, unless `join_world` found more."
@@ -53,7 +62,7 @@ class Team:
         if self.size == 1:
             return model
         if torch.device(device).type == "cuda":
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            model = _sync_batch_norms(model)
         # the argument's name, which was another in older versions of torch
         known = inspect.signature(DistributedDataParallel).parameters
         ours = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
@@ -91,6 +100,7 @@ def launch(fn,                # an importable function that calls `join_world`
            **kwargs           # for it
           ): # what the first process returned
     "Run `fn(*args, **kwargs)` in several processes of this machine that know of each other."
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
     share = ({} if "OMP_NUM_THREADS" in os.environ
              else dict(OMP_NUM_THREADS=str(max(1, cpu_count()//processes))))
@@ -102,6 +112,10 @@ def launch(fn,                # an importable function that calls `join_world`
     os.environ.update(share)
     try:
         result,error = elastic_launch(how, _outcome)(fn, args, kwargs)[0]
+    except SignalException as e:
+        if e.sigval != signal.SIGINT:
+            raise
+        raise KeyboardInterrupt from None
     finally:
         for k in share:
             del os.environ[k]

@@ -13,6 +13,7 @@ import json
 import math
 import time
 from dataclasses import asdict, dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -24,19 +25,32 @@ from torchvision.transforms import v2
 
 from .core import new_axes, write_file
 from .device import autocast, pick_device, seeded
-from .model import LITES, fill_weights, param_groups
+from .model import LITES, fill_weights, head, param_groups
 from .normalization import (Stats, VIEWS, sample_draws, train_transform,
                                           valid_transform)
 from .processes import Team
 from .splitting import SPLITS
 
-# %% ../nbs/05_training.ipynb #8e9a7e69
+# %% ../nbs/05_training.ipynb #a9a24900
 _CHOICES = dict(framing=("crop", "pad", "squash", "widen"), optimizer=("sgd", "adamw"),
                 schedule=("constant", "one-cycle"), keep=("accuracy", "loss", "last"),
                 precision=("fp32", "bf16"), split=SPLITS)
 _RANGES = dict(size=(8, 4096), batch_size=(1, math.inf), epochs=(1, math.inf), lr=(1e-12, 1e3),
-               flip=(0, 1), jitter=(0, 2), degrees=(0, 180), mixup=(0, 100), views=(1, 6),
-               folds=(1, math.inf), repeats=(1, math.inf), trainable=(0, 1), seed=(0, 2**32 - 1))
+               body_lr=(0, 1e3), momentum=(0, 1), weight_decay=(0, 1e3), flip=(0, 1), jitter=(0, 2),
+               degrees=(0, 180), mixup=(0, 100), views=(1, 6), patience=(0, math.inf),
+               valid=(.01, .5), folds=(1, math.inf), repeats=(1, math.inf), trainable=(0, 1),
+               seed=(0, 2**32 - 1))
+_WHOLE = ("size", "batch_size", "epochs", "views", "patience", "folds", "repeats", "seed")
+
+
+def _check_number(name, value):
+    "`ValueError` unless a choice is a number in its range, a whole one where that is needed."
+    low,high = _RANGES[name]
+    kind = "a whole number" if name in _WHOLE else "a number"
+    allowed = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+    right = isinstance(value, Integral if name in _WHOLE else Real) and not isinstance(value, bool)
+    if not (right and low <= value <= high):
+        raise ValueError(f"{name}={value!r} is not {kind}, {allowed}")
 
 
 @dataclass(frozen=True)
@@ -46,9 +60,9 @@ class Config:
     weights:str="none"         # "none", "default", "offline" or a file
     size:int=64                # side of the slices the network sees, pixels
     framing:str="crop"         # how slices are made square, see `resize_image`
-    degrees:float=30           # largest random rotation
+    degrees:float=30           # largest random rotation to either side, 0 to 180
     flip:float=.5              # probability of a flip from left to right
-    jitter:float=0             # strength of other random changes, see `Augment`
+    jitter:float=0             # strength of other random changes, 0 to 2, see `Augment`
     mixup:float=0              # strength of mixup, the alpha of its Beta distribution; 0 for none
     batch_size:int=4           # slices per batch
     epochs:int=10              # passes over the training set
@@ -58,7 +72,7 @@ class Config:
     momentum:float=.9          # of sgd
     weight_decay:float=0       # decoupled for adamw
     schedule:str="constant"    # "constant" or "one-cycle"
-    trainable:float=1          # share of the blocks that learn, from the head; 0: the head alone
+    trainable:float=1          # share of the blocks that learn, back from the head; 0: it alone
     views:int=1                # rotated and flipped views averaged in prediction, 1 to 6
     scales:tuple=(1,)          # sizes of each view, as shares of `size`, averaged as well
     keep:str="accuracy"        # epoch kept: best "accuracy" or "loss" of validation, or "last"
@@ -72,18 +86,23 @@ class Config:
     precision:str="fp32"       # of the arithmetic: "fp32" or "bf16", see `autocast`
 
     def __post_init__(self):
+        if not isinstance(self.scales, (list, tuple)):
+            raise ValueError(f"scales={self.scales!r} is no list of shares, such as (1, .5)")
         object.__setattr__(self, "scales", tuple(self.scales))
         for name,allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}")
-        for name,(low,high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name}={getattr(self, name)} is outside {low} to {high}")
+        for name in _RANGES:
+            if (name, getattr(self, name)) != ("body_lr", None):
+                _check_number(name, getattr(self, name))
         if not self.scales or not all(0 < s <= 1 for s in self.scales):
             raise ValueError(f"scales={self.scales} are no shares of size, above 0 to 1")
         if self.repeats > 1 and self.folds == 1:
             raise ValueError(f"repeats={self.repeats} needs folds: a single split is not repeated, "
                              "use --folds 5")
+        if self.patience and self.keep == "last":
+            raise ValueError(f"patience={self.patience} needs keep accuracy or loss: with last "
+                             "nothing can improve")
 
     @classmethod
     def tutorial(cls, **changes):
@@ -91,8 +110,12 @@ class Config:
         return cls(**{"weights": "default", **changes})
 
     @classmethod
-    def recommended(cls, slices:int|None=None, freeze:bool=False, **changes):
-        "What measured best: fine-tuning, or with `freeze` or few `slices` the head alone."
+    def recommended(cls,
+                    slices:int|None=None, # how many there are; None: many
+                    freeze:bool=False,    # train the head alone, on features computed once
+                    **changes             # other choices
+                   ):
+        "What measured best: fine-tuning, or for few slices (see `FEW`) the head alone."
         return cls(**{**_recommended(slices, freeze, changes), **changes})
 
     def all_views(self):
@@ -105,9 +128,13 @@ class Config:
 
     @classmethod
     def load(cls, path):
-        "The choices in a JSON file, without what was found out and stands beside them."
+        "The choices in a JSON file, also under older names; `classes` and `stats` are passed over."
         try:
             read = json.loads(Path(path).read_text(encoding="utf-8"))
+            twice = [k for k,new in _RENAMED.items() if k in read and new in read]
+            if twice:
+                raise ValueError(f"it holds {twice[0]} and {_RENAMED[twice[0]]}, two names of one "
+                                 "choice")
             renamed = {_RENAMED.get(k, k): v for k,v in read.items() if k not in _FOUND}
             return cls(**renamed)
         except (AttributeError, ValueError, TypeError) as e:
@@ -202,6 +229,8 @@ def validate(model:nn.Module, # float [B,3,S,S] to logits [B,classes]
         loss += F.cross_entropy(out, y, reduction="sum").item()
         right,n = right + (out.argmax(1) == y).sum().item(),n + len(y)
     loss,right,n = team.sums(loss, right, n)
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the validation loss is {loss}: lower the learning rate (lr)")
     return loss/n, right/n
 
 # %% ../nbs/05_training.ipynb #ef9dff06
@@ -272,7 +301,7 @@ class History:
 
     @classmethod
     def load(cls, path):
-        "A history that was saved, without its times."
+        "A history that was saved, without its times and `stopped`."
         with open(path, newline="", encoding="utf-8") as f:
             return cls([{k: int(v) if k == "epoch" else float(v) for k,v in r.items()}
                         for r in csv.DictReader(f)])
@@ -333,11 +362,11 @@ def plot_accuracy(histories, # a `History`, or one per fold
 @dataclass
 class State:
     "Everything that changes while a network trains."
-    model:nn.Module         # on its device; its frozen blocks already frozen
-    opt:torch.optim.Optimizer
-    sched:object            # the schedule of the learning rate, see `make_optimizer`
+    model:nn.Module             # on its device; its frozen blocks already frozen
+    opt:torch.optim.Optimizer   # see `make_optimizer`
+    sched:object                # the schedule of the learning rate
     history:History=field(default_factory=History)
-    best:dict|None=None     # weights of the epoch to keep; None before the first
+    best:dict|None=field(default=None, repr=False)  # weights of the epoch to keep
 
 
 def copy_weights(model:nn.Module # on any device
@@ -357,7 +386,7 @@ def _enough(history, config):
 def fit(state:State,             # the network and its optimiser
         train,                   # shuffled batches of the training set, see `make_loader`
         valid,                   # batches of the validation set
-        config:Config,           # what to do
+        config:Config,           # epochs, seed, augmentation, keep, patience, device, precision
         stats:Stats,             # mean and std to normalise with
         team:Team=Team(),        # the processes that share each batch
         after_batch=lambda: None,# called after each batch
@@ -367,14 +396,16 @@ def fit(state:State,             # the network and its optimiser
     device,model,history = pick_device(config.device),state.model,state.history
     train_tfm = train_transform(stats, config.degrees, config.flip, config.jitter).to(device)
     valid_tfm = valid_transform(stats).to(device)
-    classes = int(train.dataset.labels.max()) + 1
-    mix = v2.MixUp(alpha=config.mixup, num_classes=classes) if config.mixup else None
+    outputs = len(head(model).weight)
+    mix = v2.MixUp(alpha=config.mixup, num_classes=outputs) if config.mixup else None
     net = team.wrap(model, device)
     def after_step():
         state.sched.step()
         after_batch()
     while len(history.rows) < config.epochs and not history.stopped:
-        epoch,lr,start = len(history.rows),state.opt.param_groups[-1]["lr"],time.perf_counter()
+        epoch = len(history.rows)
+        lr = state.opt.param_groups[-1]["lr"]
+        start = time.perf_counter()
         train_loss = train_epoch(net, train, train_tfm, state.opt, device, mix, after_step,
                                  (config.seed, epoch), config.precision, team)
         seconds = time.perf_counter() - start

@@ -18,6 +18,14 @@ def pytest_addoption(parser):
                      help="also the slow cells, and every notebook in the browser")
 
 
+def pytest_collection_modifyitems(config, items):
+    "What takes long runs with --all alone."
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long and not config.getoption("--all"):
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     "The checkout."

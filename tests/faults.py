@@ -123,7 +123,7 @@ def shared_fit(make, root):
         train = list(range(31))
         stats = channel_stats(make_loader(store, train))             # 31: batches of 8, 8, 8 and 7
         seen = []
-        config = Config(size=32, epochs=3, batch_size=8, lr=.02, keep="last")
+        config = Config(size=32, epochs=3, batch_size=8, lr=.02, keep="last", device="cpu")
         class Watched(PixelStore):
             def __init__(self): self.__dict__.update(store.__dict__)
             def __getitem__(self, idx):

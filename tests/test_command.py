@@ -86,10 +86,11 @@ def test_a_second_run_destroys_nothing(run, slices, trained):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_and_resumed(run, slices, tmp_path, how):
+@pytest.mark.parametrize("how, processes", [(signal.SIGKILL, 1), (signal.SIGINT, 1), pytest.param(
+    signal.SIGINT, 2, marks=pytest.mark.long)])
+def test_stopped_and_resumed(run, slices, tmp_path, how, processes):
     "Killed or interrupted after an epoch, a resumed run ends with the bytes of one never stopped."
-    args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6)]
+    args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6, "--processes", processes)]
     run("btnb", *args, "--out", tmp_path/"whole")
     with open(tmp_path/"log", "w") as log:
         # a background job ignores Ctrl-C, and so would its children
@@ -104,7 +105,7 @@ def test_stopped_and_resumed(run, slices, tmp_path, how):
         code = process.wait()
     assert code == (-how if how == signal.SIGKILL else 130), (tmp_path/"log").read_text()
     assert not (tmp_path/"part/report.html").exists()
-    run("btnb", "train", slices, "--out", tmp_path/"part", "--resume")
+    run("btnb", "train", slices, "--out", tmp_path/"part", "--resume", "--processes", processes)
     for name in ("predictions.csv", "history.csv", "model.safetensors"):
         assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
 

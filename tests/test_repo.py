@@ -299,6 +299,13 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+def test_scripts_keep_their_first_line():
+    "Jupytext takes the # from the first line of a shell script in a markdown cell."
+    for path in (ROOT/"nbs").rglob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            assert "\n!/bin" not in "".join(cell["source"]), path.name
+
+
 def test_every_picture_is_listed():
     "Whatever is not text or holds a picture stands on a list, with its source and licence."
     sample = {f"brain_tumor_nb/sample/{row[key]}" for row in rows(LIB/"sample"/"manifest.csv")
