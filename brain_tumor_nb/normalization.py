@@ -136,7 +136,7 @@ class Augment(Normalize):
     "Jitter and turn each slice by amounts of its own, mirror it or not, and normalise."
     SIZE,SHAPE,CONTRAST = .18,.08,.35   # at jitter=1, largest logarithms of factors and power
     MOVE = .06                          # share of the side
-    def __init__(self, stats:Stats,      # of the training part
+    def __init__(self, stats:Stats,      # of the training set
                  degrees:float=30,       # largest angle, 0 to 180
                  flip:float=.5,          # probability of a mirror image, 0 to 1
                  jitter:float=0          # strength of changes of size, place and contrast, 0 to 2
@@ -169,7 +169,7 @@ class Augment(Normalize):
         return f"{own}, {super().extra_repr()}"
 
 # %% ../nbs/02_normalization.ipynb #3e115081
-def train_transform(stats:Stats,       # of the training part
+def train_transform(stats:Stats,       # of the training set
                     degrees:float=30,  # largest rotation, 0 to 180
                     flip:float=.5,     # probability of a mirror image, 0 to 1
                     jitter:float=0     # strength of changes of size, place and contrast, 0 to 2
@@ -178,7 +178,7 @@ def train_transform(stats:Stats,       # of the training part
     return Augment(stats, degrees, flip, jitter)
 
 # %% ../nbs/02_normalization.ipynb #e1922704
-def valid_transform(stats:Stats # of the training part
+def valid_transform(stats:Stats # of the training set
                    )->nn.Module: # uint8 [B,1,S,S] to float [B,3,S,S]
     "Normalise, nothing random: for validation and prediction."
     return Normalize(stats)
@@ -208,4 +208,4 @@ def check_normalized(batches:Iterable,  # what the model will see, without rando
     if all(abs(m) <= tol for m in mean) and all(abs(s-1) <= tol for s in std):
         return mean,std
     raise ValueError(f"not normalised: mean {mean[0]:.3f}, std {std[0]:.3f}; measure them on the "
-                     "training part, at the size and crop the model sees")
+                     "training set, at the size and crop the model sees")

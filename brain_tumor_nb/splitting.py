@@ -157,7 +157,7 @@ def refuse_withdrawn(paths:list # of the slices of one fold, relative to the fol
 # %% ../nbs/03_splitting.ipynb #99ba2aaf
 @dataclass
 class Split:
-    "Training and validation part of a folder."
+    "Training and validation set of a folder."
     train:list    # indices of slices, ascending
     valid:list    # indices of slices, ascending
     paths:list    # of all slices, relative to the folder
@@ -197,7 +197,7 @@ def make_folds(folder:MRIFolder,   # an opened folder
                groups:np.ndarray,  # int [N], see `find_groups`
                k:int=5,            # number of folds, at least 2
                seed:int=0          # decides who goes where
-              )->list[Split]: # k splits, whose validation parts cover every slice once
+              )->list[Split]: # k splits, whose validation sets cover every slice once
     "Stratified, grouped, seeded folds."
     from sklearn.model_selection import StratifiedGroupKFold
     if k < 2:
