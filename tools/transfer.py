@@ -1,6 +1,6 @@
 """Test a run on another set, and write a row of nbs/studies/transfer.csv.
 
-    btnb train TRAIN [--folds 5] --out RUN
+    btnb train TRAIN [--freeze] [--folds 5] --out RUN
     python tools/transfer.py RUN TRAIN TEST --map glioma=yes,meningioma=yes,pituitary=yes,notumor=no
     python tools/transfer.py RUN TRAIN IXI --map no_tumor=no,glioma=yes,…
 
@@ -102,11 +102,19 @@ def both_classes(run, train, test, mapping):
                 test_data=data_hash(folder)[:12])
 
 
+def options_of(config, slices):
+    "The option of `btnb train` that makes such networks, but for the folds; None if there is none."
+    for way,freeze in (("", False), (" --freeze", True)):
+        if replace(config, folds=1) == Config.recommended(slices, freeze):
+            return way
+    return None
+
+
 def options():
     "The command line."
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("run", type=Path, help="of btnb train TRAIN with its default settings")
+    p.add_argument("run", type=Path, help="of btnb train TRAIN, with no other options than these")
     p.add_argument("train", type=Path, help="folder it was trained on")
     p.add_argument("test", type=Path, help="folder to test it on; of one class: count false alarms")
     p.add_argument("--map", default="", help="class names to common ones")
@@ -120,9 +128,10 @@ def main():
     facts = json.loads((a.run/"data.json").read_text(encoding="utf-8"))
     if facts["hash"] != data_hash(train):
         p.error(f"{a.run} was not trained on {a.train}: give the folder it was trained on")
-    if replace(config, folds=1) != Config.recommended(len(train)):
-        p.error(f"{a.run} was not made with the default settings, and the row would name a wrong "
-                "command: train it anew without options")
+    way = options_of(config, len(train))
+    if way is None:
+        p.error(f"{a.run} was made with other settings than those of btnb train or --freeze, and "
+                "the row would name a wrong command: train it anew without other options")
     known = merge_classes(Predictions.load(a.run/"predictions.csv"), mapping)
     group_of = dict(zip(train.paths, find_groups(train)))
     groups = np.array([group_of[f] for f in known.paths])
@@ -140,7 +149,7 @@ def main():
                **values({"specificity": own}, "own_"),
                train_data=data_hash(train)[:12], test_data=found["test_data"],
                machine=machine(), commit=commit(),
-               command=f"btnb train TRAIN{folds} --out RUN; "
+               command=f"btnb train TRAIN{way}{folds} --out RUN; "
                        f"python tools/transfer.py RUN TRAIN TEST{renamed}")
     put(a.out, row, KEYS)
     print("\n".join(f"{k:24} {v}" for k,v in row.items()))
