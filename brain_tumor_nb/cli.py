@@ -258,8 +258,8 @@ def audit_command(data, against, mapping, least, json_file, html_file):
     from brain_tumor_nb.core import write_file
     from brain_tumor_nb.data import MRIFolder, find_data
     folder = MRIFolder(find_data(data))
-    beside = MRIFolder(find_data(against)) if against else None
-    found = audit(folder, least, beside, parse_map(mapping))
+    known = MRIFolder(find_data(against)) if against else None
+    found = audit(folder, least, known, parse_map(mapping))
     click.echo(audit_text(found))
     if json_file:
         write_file(json_file, json.dumps(found, indent=1))
