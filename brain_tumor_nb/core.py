@@ -56,12 +56,13 @@ def spawn_seed(*keys:int # whole numbers, 0 or above, such as seed and epoch
     return int(np.random.SeedSequence(keys).generate_state(1)[0])
 
 # %% ../nbs/engine/00_core.ipynb #0f5fa8c4
-def in_threads(fn,           # called with each item
-               items,        # a sequence
-               block:int=512 # items handed out at a time
-              ):             # yields the results, in order
+def in_threads(fn,                   # called with each item
+               items,                # a sequence
+               block:int=512,        # items handed out at a time
+               threads:int|None=None # None: a few more than there are cores, to wait for files
+              ):                     # yields the results, in order
     "`fn` of every item, in threads."
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), block):
             yield from pool.map(fn, items[start:start+block])
 

@@ -8,6 +8,7 @@ __all__ = ['SIDE', 'ALIKE', 'Near', 'head_box', 'thumbnail', 'thumbnails', 'equa
 
 # %% ../nbs/engine/02_duplicates.ipynb #237f0897
 import hashlib
+import os
 from collections import namedtuple
 from contextlib import contextmanager
 from functools import cache
@@ -230,7 +231,8 @@ def similarity(thumbs:np.ndarray,   # uint8 [N,48,48]
         i,j = pairs[now].T
         return _similarity(thumbs[i], others[j], (looks[0][i], looks[1][j]), mirrored[now])
     with _one_thread():
-        found = list(in_threads(some, range(0, len(pairs), block), block=16))
+        # as many as cores: each holds the layers of a block
+        found = list(in_threads(some, range(0, len(pairs), block), 16, os.cpu_count()))
     return np.concatenate([np.zeros(0, np.float32), *found]).clip(max=1)
 
 @contextmanager
