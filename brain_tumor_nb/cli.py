@@ -65,7 +65,9 @@ def _settings(folder, out, recipe, resume, freeze, processes, changes):
     tune = freeze is False or several or is_simulated(folder)
     slices = max(len(list_files(folder)), FEW*tune, 1)
     config = Config.recommended(slices, bool(freeze), **changes)
-    _say(f"recommended: {make_learner(config, ()).plan}")
+    learner = make_learner(config, ())
+    learner.check_choices()
+    _say(f"recommended: {learner.plan}")
     return config
 
 
@@ -122,6 +124,8 @@ def train_command(data, out, recipe, resume, overwrite, freeze, jobs, processes,
     from brain_tumor_nb.processes import launch
     from brain_tumor_nb.runs import train_run
     asked = pick_judges(judges, () if probes else ("probes",))
+    if jobs > 1 and processes > 1:
+        raise click.UsageError("--jobs and --processes exclude each other: choose one")
     folder = find_data(data)
     out = out or Path("runs")/folder.resolve().name
     changes = {k: v for k,v in options.items() if v is not None}

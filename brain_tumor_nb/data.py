@@ -233,7 +233,8 @@ class MRIFolder(ImageFolder):
                  budget:float=3e8           # bytes of decoded slices to keep; others are read again
                 ):
         self.strict,self.max_pixels,self.bad = strict,max_pixels,[]
-        self.budget,self.kept,self.found = budget,{},{}
+        self.budget,self.used = budget,0            # bytes
+        self.kept,self.found = {},{}
         self.manifest = read_manifest(root)                # file -> row, None without one
         super().__init__(str(root), transform=transform, loader=self.read)
         self.paths = [Path(f).relative_to(root).as_posix() for f,_ in self.samples]
@@ -249,7 +250,8 @@ class MRIFolder(ImageFolder):
     def make_dataset(self, directory, class_to_idx, *args, **kwargs):
         files = [f"{c}/{f}" for c in class_to_idx for f in list_files(Path(directory)/c)]
         good,self.digests,self.facts = [],[],[]
-        for file,(im,reason) in zip(files, in_threads(lambda f: self._check(directory, f), files)):
+        checked = in_threads(lambda f: self._check(directory, f), files, 64)
+        for file,(im,reason) in zip(files, checked):
             if reason:
                 self.bad.append((file, reason))
                 continue
@@ -275,9 +277,10 @@ class MRIFolder(ImageFolder):
             return None,str(e).removeprefix(f"{Path(directory, file)}: ")
 
     def _keep(self, i, im):
-        "Hold a decoded slice in memory, while there is room for it."
-        self.budget -= im.width*im.height
-        if self.budget >= 0:
+        "Hold a decoded slice in memory, where there is room for it."
+        size = im.width*im.height
+        if self.used + size <= self.budget:
+            self.used += size
             self.kept[i] = im
 
     def load(self, i):

@@ -71,9 +71,15 @@ class Learner:
 
     kind = plan = ""      # in two words; what `train` will do, in words
 
-    def check(self):
+    def check_choices(self):
+        "`ValueError` where the choices contradict each other; at once."
+
+    def check(self, team=Team()):
         "`ValueError` where the choices cannot be carried out; nothing is written."
         raise NotImplementedError
+
+    def once(self, store):
+        "What is computed once for all folds, for `prepared` below; None: nothing."
 
     def prepare(self, pixels):
         "What stays the same whatever is trained, a row per slice of uint8 `pixels` [N,1,S,S]."
@@ -217,8 +223,12 @@ class FineTune(Learner):
         how = "training" if self.config.weights == "none" else "fine-tuning"
         return f"{how}, {self.config.epochs} epoch{'s'*(self.config.epochs > 1)}"
 
-    def check(self):
+    def check(self, team=Team()):
         "`ValueError` where the choices cannot be carried out; nothing is written."
+        size = self.config.batch_size
+        if team.size > 1 and size < 2*team.size:
+            raise ValueError(f"batches of {size} slices cannot be shared by {team.size} "
+                             f"processes: raise batch_size to {2*team.size} or more")
         create_model(self.config.arch, self.classes, self.config.weights, self.config.size)
 
     def prepare(self, pixels):
@@ -229,18 +239,17 @@ class FineTune(Learner):
         "`ValueError` where `out` holds another training, or none to resume."
         if resume and out is None:
             raise ValueError("resume needs out: the folder of the training that was stopped")
-        if resume:
-            team.on_first(lambda: check_resumed(out, self, split))
-        elif out and team.rank == 0 and checkpoints(out):
-            raise ValueError(f"{out} holds checkpoints of another training: give resume=True, or "
-                             "another folder")
+        def look():
+            if resume:
+                check_resumed(out, self, split)
+            elif out and checkpoints(out):
+                raise ValueError(f"{out} holds checkpoints of another training: give resume=True, "
+                                 "or another folder")
+        team.on_first(look)
 
     def _loaders(self, store, split, team):
         "Batches to train on and to validate on, shared by the team."
         size,shared = self.config.batch_size,dict(rank=team.rank, world=team.size)
-        if team.size > 1 and size < 2*team.size:
-            raise ValueError(f"batches of {size} slices cannot be shared by {team.size} "
-                             f"processes: raise batch_size to {2*team.size} or more")
         train = make_loader(store, split.train, size, shuffle=True, seed=self.config.seed,
                             least=min(size, 2*team.size), **shared)
         valid = make_loader(store, split.valid, eval_batch(self.config.size), least=team.size,
@@ -290,7 +299,7 @@ class FineTune(Learner):
                 raise
             fill_weights(self.model, state.best)
             state.history.stopped = f"interrupted in epoch {len(state.history.rows) + 1}"
-        self.model.eval()
+        self.model.eval().zero_grad(set_to_none=True)
         self.trained = True
         return state.history
 
@@ -305,7 +314,7 @@ class FineTune(Learner):
         n = batch_size or eval_batch(config.size)
         found = []
         with explain_memory(f"predictions of {n} slices of {config.size} pixels at once",
-                            "give predict a smaller batch_size"):
+                            "close other programs, or give predict a smaller batch_size"):
             for x in prepared.split(n):
                 x = x.to(device).float()/255
                 with autocast(device, config.precision):
@@ -383,29 +392,39 @@ class FrozenHead(Learner):
         sizes = len(self.config.scales)
         return f"the head alone, on frozen features at {sizes} size{'s'*(sizes > 1)}"
 
-    def check(self):
+    def check_choices(self):
+        "`ValueError` unless the weights are pretrained ones whose statistics are known."
+        weights = self.config.weights
+        if weights == "none":
+            raise ValueError("a head alone (trainable=0, --freeze) needs pretrained weights: use "
+                             "offline or default, not none")
+        if weights_stats(self.config.arch, weights) is None:
+            raise ValueError("frozen features need weights whose mean and std are known, not "
+                             f"{weights}: use offline or default")
+
+    def check(self, team=Team()):
         "`ValueError` where the choices cannot be carried out; loads the pretrained network."
         if self.model is not None:
             return
+        self.check_choices()
         config = self.config
-        if config.weights == "none":
-            raise ValueError("a head alone (trainable=0, --freeze) needs pretrained weights: use "
-                             "offline or default, not none")
         stats = weights_stats(config.arch, config.weights)
-        if stats is None:
-            raise ValueError("frozen features need weights whose mean and std are known, not "
-                             f"{config.weights}: use offline or default")
         model = create_model(config.arch, self.classes, config.weights, config.size)
         if not isinstance(head(model), nn.Linear):
             raise ValueError(f"the head of {config.arch} is no linear layer: train it with "
                              "trainable above 0")
         self.stats,self.model = stats,model
 
+    def once(self, store):
+        "The features of all slices."
+        return self.prepare(store.pixels)
+
     def prepare(self, pixels):
         "Features of the pretrained network, float32 [N,V,D]."
         self.check()
         pixels = self._checked(pixels)
-        with explain_memory(f"slices of {self.config.size} pixels", "lower size"):
+        with explain_memory(f"slices of {self.config.size} pixels",
+                            "close other programs, or train with a smaller size"):
             return frozen_features(self.model, pixels, self.config, self.stats)
 
     def _own_head(self):
@@ -450,6 +469,9 @@ def load_learner(run:str|Path # folder with `config.json` and `model.safetensors
         if not (run/f).exists():
             raise FileNotFoundError(f"{run} is no finished run, it has no {f}: train it first")
     config,classes,stats = load_settings(run/"config.json")
+    if stats is None:
+        raise FileNotFoundError(f"{run} was stopped before its first epoch was kept: go on with "
+                                "resume, or train it anew")
     learner = make_learner(config, classes)
     learner.stats,learner.trained = stats,True
     learner.model = create_model(config.arch, classes, "none", config.size).eval()

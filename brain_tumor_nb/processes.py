@@ -60,6 +60,8 @@ class Team:
     def wrap(self, model, device):
         "`model`, or a wrapper with its weights whose gradients are averaged over the processes."
         if self.size == 1:
+            if distributed.is_available() and distributed.is_initialized():
+                raise ValueError("this is one of several processes: give the team of join_world")
             return model
         if torch.device(device).type == "cuda":
             model = _sync_batch_norms(model)

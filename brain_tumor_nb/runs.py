@@ -33,7 +33,7 @@ from .evaluation import (INTERVAL_NOTE, Predictions, merge_classes, plot_confusi
                                        plot_pr, plot_roc, score, show_mistakes)
 from .learners import (load_learner, load_settings, make_learner, predict_each,
                                      save_settings)
-from .parallel import train_folds
+from .parallel import check_jobs, train_folds
 from .processes import join_world
 from .splitting import (Split, describe_subjects, find_groups, make_folds, make_split,
                                       refuse_withdrawn, unseen)
@@ -257,7 +257,9 @@ def begin_run(run:Run,       # its folder is locked
         run.clear()
     for file in run.path.rglob(".*.tmp"):
         file.unlink()
-    save_settings(run.path/"config.json", config, classes)
+    file = run.path/"config.json"
+    stats = load_settings(file)[2] if file.exists() else None     # weights that are there need them
+    save_settings(file, config, classes, stats)
 
 # %% ../nbs/engine/09_runs.ipynb #a3e14c38
 def describe_data(folder:MRIFolder, # the data
@@ -513,8 +515,9 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
         for path,reason in folder.bad[:10]:
             say(f"left out {path}: {reason}")
         # a slip in these is found before anything is removed or written
+        check_jobs(jobs, team)
         pick_device(config.device)
-        make_learner(config, classes).check()
+        make_learner(config, classes).check(team)
         asked = run,config,classes,data_hash(folder),resume,overwrite
         if team.on_first(lambda: claim(held, *asked)):
             say(f"{run.path} holds this very run already, finished: nothing to do "

@@ -86,6 +86,10 @@ class Config:
     precision:str="fp32"       # of the arithmetic: "fp32" or "bf16", see `autocast`
 
     def __post_init__(self):
+        for name in _RANGES:
+            value = getattr(self, name)
+            if isinstance(value, np.generic):               # such as np.arange(5)[2]
+                object.__setattr__(self, name, value.item())
         if not isinstance(self.scales, (list, tuple)):
             raise ValueError(f"scales={self.scales!r} is no list of shares, such as (1, .5)")
         object.__setattr__(self, "scales", tuple(self.scales))
@@ -166,7 +170,7 @@ def _recommended(slices, freeze, changes):
         recipe["weights"] = "default"
     if slices:
         recipe["epochs"] = min(10, max(2, round(60_000/slices)))
-    if freeze:
+    if freeze or changes.get("trainable") == 0:
         return {**recipe, **_HEAD_ALONE}
     if slices and slices < FEW and changes.keys() <= _NEUTRAL:
         return {**recipe, **_HEAD_ALONE, **_THREE_SIZES}
