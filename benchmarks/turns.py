@@ -63,7 +63,8 @@ def commit(checkout):
     def git(*words):
         return subprocess.run(["git", "-C", checkout, *words], capture_output=True,
                               text=True).stdout.strip()
-    return git("rev-parse", "--short", "HEAD") + "-dirty"*bool(git("status", "--porcelain", "-uno"))
+    changed = git("status", "--porcelain", "-uno", "--", ".", ":!nbs/studies")     # tables there
+    return git("rev-parse", "--short", "HEAD") + "-dirty"*bool(changed)
 
 
 def measure(what, words, checkouts, runs, home, repeats):
