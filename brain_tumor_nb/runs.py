@@ -527,8 +527,7 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
         groups = find_groups(folder, config.split)
         splits = make_splits(folder, groups, config)
         say(_split_words(groups, splits, config))
-        if team.rank == 0:
-            begin_run(run, config, classes, overwrite)
+        team.on_first(lambda: begin_run(run, config, classes, overwrite))
         parts,histories = train_folds(folder, splits, config, run.path, resume, jobs, progress, say,
                                       team)
         def finish():
