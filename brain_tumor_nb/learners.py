@@ -223,13 +223,23 @@ class FineTune(Learner):
         how = "training" if self.config.weights == "none" else "fine-tuning"
         return f"{how}, {self.config.epochs} epoch{'s'*(self.config.epochs > 1)}"
 
+    def check_choices(self):
+        "`ValueError` where patience could never end a training."
+        if self.config.patience and self.config.keep == "last":
+            raise ValueError(f"patience={self.config.patience} needs keep accuracy or loss: with "
+                             "last nothing can improve")
+
     def check(self, team=Team()):
         "`ValueError` where the choices cannot be carried out; nothing is written."
+        self.check_choices()
+        self._check_share(team)
+        create_model(self.config.arch, self.classes, self.config.weights, self.config.size)
+
+    def _check_share(self, team):
         size = self.config.batch_size
         if team.size > 1 and size < 2*team.size:
             raise ValueError(f"batches of {size} slices cannot be shared by {team.size} "
                              f"processes: raise batch_size to {2*team.size} or more")
-        create_model(self.config.arch, self.classes, self.config.weights, self.config.size)
 
     def prepare(self, pixels):
         "The pixels themselves."
@@ -272,6 +282,7 @@ class FineTune(Learner):
               progress=None, say=None):
         "Train a network on one split, see `Learner.train`; pixels need no preparing."
         config,first = self.config,team.rank == 0
+        self._check_share(team)
         self._check_folder(out, split, resume, team)
         keep_memory()
         train,valid = self._loaders(store, split, team)

@@ -104,9 +104,6 @@ class Config:
         if self.repeats > 1 and self.folds == 1:
             raise ValueError(f"repeats={self.repeats} needs folds: a single split is not repeated, "
                              "use --folds 5")
-        if self.patience and self.keep == "last":
-            raise ValueError(f"patience={self.patience} needs keep accuracy or loss: with last "
-                             "nothing can improve")
 
     @classmethod
     def tutorial(cls, **changes):
