@@ -191,7 +191,7 @@ def training_stats(store:PixelStore, # decoded slices
     check_normalized(tfm(x) for x,_,_ in loader)
     return stats
 
-
+# %% ../nbs/engine/07_learners.ipynb #f1d6d38c
 def check_resumed(out:str|Path,   # folder of a training that was stopped
                   learner:Learner,# that is to go on with it
                   split:Split     # that it is to train on
@@ -212,7 +212,7 @@ def check_resumed(out:str|Path,   # folder of a training that was stopped
             raise ValueError(f"{out} was begun with another split: give that one, so that no slice "
                              "is validated on which the network was trained")
 
-
+# %% ../nbs/engine/07_learners.ipynb #a6ee5a9a
 class FineTune(Learner):
     "A network whose later blocks, or all of them, are trained by the loop."
     kind = "fine-tuned"

@@ -69,7 +69,7 @@ def _news(pred, history, i, n):
         return f"{len(history.rows)} epochs done"
     return f"fold {i+1} of {n}: accuracy {(pred.probs.argmax(1) == pred.y).mean():.3f}"
 
-
+# %% ../nbs/engine/08_parallel.ipynb #e6badb0a
 def check_jobs(jobs:int, # folds to train at the same time
                team:Team # the processes that share each batch
               )->None:
@@ -78,7 +78,7 @@ def check_jobs(jobs:int, # folds to train at the same time
         raise ValueError("folds as jobs and several processes per network exclude each other: "
                          "choose jobs or processes")
 
-
+# %% ../nbs/engine/08_parallel.ipynb #475a40cd
 def train_folds(folder:MRIFolder,        # that was split
                 splits:list,             # see `make_folds`
                 config:Config,           # what to do

@@ -52,7 +52,7 @@ def _check_number(name, value):
     if not (right and low <= value <= high):
         raise ValueError(f"{name}={value!r} is not {kind}, {allowed}")
 
-
+# %% ../nbs/05_training.ipynb #54a5c3d0
 @dataclass(frozen=True)
 class Config:
     "Every choice of a run. Without arguments: the tutorial's numbers, from random weights."
@@ -369,13 +369,13 @@ class State:
     history:History=field(default_factory=History)
     best:dict|None=field(default=None, repr=False)  # weights of the epoch to keep
 
-
+# %% ../nbs/05_training.ipynb #d4e8f129
 def copy_weights(model:nn.Module # on any device
                 )->dict:         # tensors by name, on the CPU
     "The weights of a network as they are now."
     return {name: v.detach().cpu().clone() for name,v in model.state_dict().items()}
 
-
+# %% ../nbs/05_training.ipynb #9c2b3e3d
 def _enough(history, config):
     "Why to stop before the last epoch; empty to go on."
     since = len(history.rows) - 1 - history.best(config.keep)
