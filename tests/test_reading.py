@@ -68,6 +68,13 @@ def test_each_slice_is_read_once(btnb, folders, tmp_path):
         assert {opened[f] for f in both} == {1} and decoded == len(both), command[0]
 
 
+def test_the_counter_counts(btnb, folders, tmp_path, monkeypatch):
+    "Without slices in memory the same command opens each of them several times."
+    monkeypatch.setattr(MRIFolder, "_keep", lambda *args: None)
+    opened, decoded = btnb("train", folders[0], "--out", tmp_path/"run", *QUICK)
+    assert min(opened[f] for f in slices(folders[0])) > 1 and decoded > 2*len(opened)
+
+
 def test_without_room_slices_are_read_again(folders):
     "A folder larger than its budget keeps what fits, and reads the same pixels for the rest."
     kept, none = MRIFolder(folders[0]), MRIFolder(folders[0], budget=0)
