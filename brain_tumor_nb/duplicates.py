@@ -71,25 +71,30 @@ def _descriptor():
 def coarse(thumbs:np.ndarray # uint8 [N,48,48]
           )->np.ndarray:     # float32 [N,256]
     "Equalised thumbnails at 16 × 16 pixels, a row per slice."
-    blocks = equalise(thumbs).reshape(len(thumbs), 16, SIDE//16, 16, SIDE//16)
-    return blocks.mean((2, 4)).reshape(len(thumbs), -1)
+    pixels = torch.from_numpy(equalise(thumbs))[:,None]
+    return F.avg_pool2d(pixels, SIDE//16).flatten(1).numpy()
 
 # %% ../nbs/engine/02_duplicates.ipynb #87b4645c
+def _blocks(rows, size=256):
+    "A few rows at a time, which fit the processor's cache."
+    return [rows[i:i+size] for i in range(0, len(rows), size)]
+
 def describe(thumbs:np.ndarray # uint8 [N,48,48]
             )->np.ndarray:     # float32 [N,64], each row of length 1
     "The descriptor of each thumbnail."
     mean,patterns = _descriptor()
-    parts = [thumbs[i:i+1024] for i in range(0, len(thumbs), 1024)]
-    found = np.concatenate([(coarse(p) - mean) @ patterns for p in parts])
+    found = np.concatenate([(coarse(p) - mean) @ patterns for p in _blocks(thumbs)])
     return found/np.linalg.norm(found, axis=1, keepdims=True)
 
 # %% ../nbs/engine/02_duplicates.ipynb #d04347b1
 def _nearest(descriptors, queries, k):
-    "Distances [Q,k] and indices [Q,k] of the nearest descriptors."
-    from sklearn.neighbors import NearestNeighbors
-    tree = NearestNeighbors(n_neighbors=min(k, len(descriptors)),
-                            algorithm="brute").fit(descriptors)
-    return tree.kneighbors(queries)
+    "Cosines [Q,k] and indices [Q,k] of the nearest descriptors, the nearest first."
+    descriptors = torch.from_numpy(descriptors)
+    k = min(k, len(descriptors))
+    cosines,indices = torch.empty(len(queries), k), torch.empty(len(queries), k, dtype=torch.long)
+    for query,cosine,index in zip(*map(_blocks, (torch.from_numpy(queries), cosines, indices))):
+        torch.topk(query @ descriptors.T, k, out=(cosine, index))
+    return cosines.numpy(), indices.numpy()
 
 def candidates(thumbs:np.ndarray,           # uint8 [N,48,48], no two the same
                # uint8 [M,48,48], another folder's; None: look within `thumbs`
@@ -103,14 +108,15 @@ def candidates(thumbs:np.ndarray,           # uint8 [N,48,48], no two the same
     within = others is None
     theirs = describe(thumbs if within else others)
     found = [_nearest(theirs, describe(t), k + within) for t in (thumbs, thumbs[:,:,::-1])]
-    distance,second = [np.concatenate(part, 1) for part in zip(*found)]
+    cosine,second = [np.concatenate(part, 1) for part in zip(*found)]
     mirrored = np.repeat([[False, True]], second.shape[1]//2, 1).repeat(len(thumbs), 0)
     first = np.arange(len(thumbs))[:,None].repeat(second.shape[1], 1)
     if within:
-        distance = np.where(first == second, np.inf, distance)
-    best = np.argsort(distance, 1, kind="stable")[:,:k]
-    pick = lambda a: np.take_along_axis(a, best,
-                                        1)[np.isfinite(np.take_along_axis(distance, best, 1))]
+        cosine = np.where(first == second, -np.inf, cosine)
+    best = np.argsort(-cosine, 1, kind="stable")[:,:k]
+    there = np.isfinite(np.take_along_axis(cosine, best, 1))
+    def pick(table):
+        return np.take_along_axis(table, best, 1)[there]
     pairs,mirrored = np.stack([pick(first), pick(second)], 1), pick(mirrored)
     if within:
         pairs = np.sort(pairs, 1)
@@ -120,11 +126,17 @@ def candidates(thumbs:np.ndarray,           # uint8 [N,48,48], no two the same
 # %% ../nbs/engine/02_duplicates.ipynb #6687d695
 def _blur(x, sigma):
     "Gaussian blur of float [B,1,S,S]; `sigma` in pixels."
+    k = _blur_matrix(x.shape[-1], sigma)
+    return k @ x @ k.T
+
+@cache
+def _blur_matrix(size, sigma):
+    "What blurs a column of `size` pixels, float [size,size]; the border's pixels are repeated."
     r = int(3*sigma + .5)
     k = torch.exp(-torch.arange(-r, r + 1.)**2/(2*sigma**2))
-    k = (k/k.sum()).view(1, 1, 1, -1)
-    x = F.pad(x, (r,)*4, mode="replicate")
-    return F.conv2d(F.conv2d(x, k), k.transpose(2, 3))
+    at = torch.arange(size)[:,None] + torch.arange(-r, r + 1)
+    weights = (k/k.sum()).expand(size, -1)
+    return torch.zeros(size, size).scatter_add_(1, at.clamp(0, size - 1), weights)
 
 def band(x:torch.Tensor, # float [B,1,S,S]
          fine:float,     # sigma of the finer blur, pixels
@@ -137,8 +149,16 @@ def band(x:torch.Tensor, # float [B,1,S,S]
 # %% ../nbs/engine/02_duplicates.ipynb #03420aac
 def _grid(maps, x):
     "Where each pixel of `x` lies in the moving picture, [-1, 1]; whether that is inside it."
-    grid = F.affine_grid(maps, x.shape, align_corners=False)
-    return grid, (grid.abs() <= 1).all(3)
+    n = x.shape[-1]
+    across,down = _places(n)
+    points = torch.stack([across, down, torch.ones(n, n)]).flatten(1)
+    grid = (maps.reshape(-1, 3) @ points).view(-1, 2, n, n)
+    return grid.permute(0, 2, 3, 1), (grid.abs() <= 1).all(1)
+
+def _places(n):
+    "Where the pixels of a picture of n × n lie, across and down, between -1 and 1."
+    at = torch.linspace(-1 + 1/n, 1 - 1/n, n)
+    return torch.meshgrid(at, at, indexing="xy")
 
 def align(maps:torch.Tensor,   # float [B,2,3], where to start
           fixed:torch.Tensor,  # float [B,1,S,S], band-passed
@@ -147,8 +167,7 @@ def align(maps:torch.Tensor,   # float [B,2,3], where to start
          )->torch.Tensor:      # float [B,2,3], improved
     "Affine maps that move one picture onto another."
     n = fixed.shape[-1]
-    at = torch.linspace(-1 + 1/n, 1 - 1/n, n)
-    y,x = torch.meshgrid(at, at, indexing="ij")
+    x,y = _places(n)
     dy,dx = torch.gradient(moving[:,0], dim=(1, 2))
     layers = torch.stack([moving[:,0], dx*n/2, dy*n/2], 1)
     for _ in range(steps):
@@ -185,9 +204,8 @@ def first_look(thumbs:np.ndarray # uint8 [N,48,48]
               )->torch.Tensor:   # float32 [N,1,16,16], band-passed
     "Each slice as the coarsest level compares it: made once per slice, not once per pair."
     _,fine,rough,*_ = _LEVELS[0]
-    parts = [thumbs[i:i+1024] for i in range(0, len(thumbs), 1024)]
-    found = [band(torch.from_numpy(coarse(p)).view(-1, 1, 16, 16), fine, rough) for p in parts]
-    return torch.cat(found)
+    looks = [torch.from_numpy(coarse(p)).view(-1, 1, 16, 16) for p in _blocks(thumbs)]
+    return torch.cat([band(look, fine, rough) for look in looks])
 
 # %% ../nbs/engine/02_duplicates.ipynb #53ed6dd1
 def _mirror(pictures, which):
@@ -204,7 +222,9 @@ def _similarity(first, second, looks, mirrored):
         if level > 0:                                  # the coarsest has its pictures already
             a,b = [torch.from_numpy(equalise(t[left.numpy()]))[:,None] for t in (first, second)]
             a = _mirror(a, mirrored[left])
-            fixed,moving = [band(F.avg_pool2d(t, shrink), fine, rough) for t in (a, b)]
+            if shrink > 1:
+                a,b = [F.avg_pool2d(t, shrink) for t in (a, b)]
+            fixed,moving = [band(t, fine, rough) for t in (a, b)]
         maps = align(maps, fixed, moving, steps)
         score = agreement(maps, fixed, moving)
         if least is None:
