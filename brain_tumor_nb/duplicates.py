@@ -92,7 +92,8 @@ def _nearest(descriptors, queries, k):
     descriptors = torch.from_numpy(descriptors)
     k = min(k, len(descriptors))
     cosines,indices = torch.empty(len(queries), k), torch.empty(len(queries), k, dtype=torch.long)
-    for query,cosine,index in zip(*map(_blocks, (torch.from_numpy(queries), cosines, indices))):
+    tables = torch.from_numpy(queries), cosines, indices
+    for query,cosine,index in zip(*[_blocks(table, 64) for table in tables]):
         torch.topk(query @ descriptors.T, k, out=(cosine, index))
     return cosines.numpy(), indices.numpy()
 
