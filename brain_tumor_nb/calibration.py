@@ -12,7 +12,8 @@ import numpy as np
 from dataclasses import replace
 
 from .core import Figure, Section, figure_png, new_axes
-from .evaluation import Predictions, bootstrap_weights, groups_of, wilson
+from .evaluation import bootstrap_weights, groups_of, wilson
+from .predictions import Predictions
 
 # %% ../nbs/trust/14_calibration.ipynb #741d57b1
 def _bins(sure:np.ndarray, # float [N], confidence of each slice

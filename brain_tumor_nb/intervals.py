@@ -10,8 +10,8 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from .evaluation import (Predictions, auroc_parts, class_parts, delong, groups_of,
-                                       std_error)
+from .evaluation import auroc_parts, class_parts, delong, groups_of, std_error
+from .predictions import Predictions
 
 # %% ../nbs/trust/13_intervals.ipynb #a2b49dad
 def aligned(a:Predictions,         # of one model

@@ -27,11 +27,11 @@ from .core import write_file
 from .data import PixelStore, make_loader
 from .device import (autocast, eval_batch, explain_memory, keep_memory, pick_device,
                                    seeded)
-from .evaluation import Predictions
 from .model import (create_model, fill_weights, freeze, head, weights_stats,
                                   without_norms)
 from .normalization import (Stats, channel_stats, check_normalized, valid_transform,
                                           view)
+from .predictions import Predictions
 from .processes import Team
 from .splitting import Split
 from .training import (Config, History, State, epoch_line, fit, make_optimizer,

@@ -17,7 +17,8 @@ from PIL import Image
 from .core import (Figure, Section, Table, figure_png, metric_texts,
                                  new_axes)
 from .data import MRIFolder, is_simulated, resize_image
-from .evaluation import Predictions, score
+from .evaluation import score
+from .predictions import Predictions
 from .splitting import Split
 
 # %% ../nbs/trust/12_probes.ipynb #5c2afd5f

@@ -29,11 +29,12 @@ from .core import (Figure, Section, Table, figure_png, load_sections, metric_tex
 from .data import (MRIFolder, PixelStore, data_hash, find_data, is_simulated,
                                  is_system, read_image, resize_image)
 from .device import pick_device
-from .evaluation import (INTERVAL_NOTE, Predictions, merge_classes, plot_confusion,
-                                       plot_pr, plot_roc, score, show_mistakes)
+from .evaluation import (INTERVAL_NOTE, plot_confusion, plot_pr, plot_roc, score,
+                                       show_mistakes)
 from .learners import (load_learner, load_settings, make_learner, predict_each,
                                      save_settings)
 from .parallel import check_jobs, train_folds
+from .predictions import Predictions, merge_classes
 from .processes import join_world
 from .splitting import (Split, describe_subjects, find_groups, make_folds, make_split,
                                       refuse_withdrawn, unseen)

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from .core import Section, Table, metric_texts
-from .evaluation import (Predictions, bootstrap_weights, groups_of, merge_classes,
-                                       positive_class, score)
+from .evaluation import bootstrap_weights, groups_of, positive_class, score
+from .predictions import Predictions, merge_classes
 
 # %% ../nbs/trust/15_transfer.ipynb #dbc5b0e9
 def operating_point(pred:Predictions,     # of two classes, by networks that did not see the slices

@@ -19,9 +19,9 @@ import faults
 from brain_tumor_nb import cli, runs
 from brain_tumor_nb.checkpoints import checkpoints
 from brain_tumor_nb.data import MRIFolder, PixelStore, read_image, resize_image
-from brain_tumor_nb.evaluation import Predictions
 from brain_tumor_nb.learners import make_learner
 from brain_tumor_nb.parallel import train_folds
+from brain_tumor_nb.predictions import Predictions
 from brain_tumor_nb.processes import launch
 from brain_tumor_nb.splitting import make_folds
 from brain_tumor_nb.training import Config

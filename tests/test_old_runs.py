@@ -14,8 +14,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from brain_tumor_nb.data import find_data
-from brain_tumor_nb.evaluation import Predictions
 from brain_tumor_nb.model import create_model
+from brain_tumor_nb.predictions import Predictions
 from brain_tumor_nb.runs import Run, evaluate_run
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from brain_tumor_nb.evaluation import (Predictions, all_metrics, bootstrap_weights, delong,
-                                       ranking_metrics, score, wilson)
+from brain_tumor_nb.evaluation import (all_metrics, bootstrap_weights, delong, ranking_metrics,
+                                       score, wilson)
+from brain_tumor_nb.predictions import Predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUP, SLICE = 1., .7     # standard deviation of the scores between groups, and within one

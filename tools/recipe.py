@@ -29,8 +29,9 @@ from pathlib import Path
 import numpy as np
 
 from brain_tumor_nb.data import MRIFolder, data_hash
-from brain_tumor_nb.evaluation import Predictions, all_metrics, score
+from brain_tumor_nb.evaluation import all_metrics, score
 from brain_tumor_nb.parallel import train_folds
+from brain_tumor_nb.predictions import Predictions
 from brain_tumor_nb.splitting import find_groups, make_folds
 from brain_tumor_nb.training import FEW, Config
 from reference import SETS, settings

@@ -25,9 +25,10 @@ from pathlib import Path
 import numpy as np
 
 from brain_tumor_nb.data import MRIFolder, data_hash
-from brain_tumor_nb.evaluation import Predictions, score
+from brain_tumor_nb.evaluation import score
 from brain_tumor_nb.learners import FrozenHead, make_learner
 from brain_tumor_nb.parallel import train_folds
+from brain_tumor_nb.predictions import Predictions
 from brain_tumor_nb.probes import PROBES, run_probes
 from brain_tumor_nb.splitting import make_folds
 from brain_tumor_nb.training import FEW, Config

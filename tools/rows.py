@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 
 from brain_tumor_nb.core import write_file
-from brain_tumor_nb.evaluation import Predictions
+from brain_tumor_nb.predictions import Predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT/"nbs/studies/predictions"     # SET/SPLIT-MODEL.csv.gz, and SET/groups.csv.gz

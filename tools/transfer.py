@@ -21,9 +21,9 @@ import numpy as np
 
 from brain_tumor_nb.cli import parse_map
 from brain_tumor_nb.data import MRIFolder, PixelStore, data_hash
-from brain_tumor_nb.evaluation import (Predictions, bootstrap_weights, merge_classes,
-                                       positive_class, wilson)
+from brain_tumor_nb.evaluation import bootstrap_weights, positive_class, wilson
 from brain_tumor_nb.learners import make_learner, predict_each
+from brain_tumor_nb.predictions import Predictions, merge_classes
 from brain_tumor_nb.runs import Run, evaluate_run, judge_score
 from brain_tumor_nb.splitting import find_groups, unseen
 from brain_tumor_nb.training import Config
