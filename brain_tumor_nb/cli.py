@@ -224,7 +224,8 @@ def evaluate_command(run, data, out, mapping, against, predictions, judges):
 def predict_command(run, images):
     "A CSV row per IMAGE (or file of a folder): the predicted class, probabilities."
     from brain_tumor_nb.data import list_files
-    from brain_tumor_nb.runs import Run, predict_files
+    from brain_tumor_nb.files import predict_files
+    from brain_tumor_nb.runs import Run
     learners = Run(run).learners()
     classes = learners[0].classes
     files = [p for i in images for p in ([i/f for f in list_files(i)] if i.is_dir() else [i])]

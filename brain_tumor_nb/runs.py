@@ -5,29 +5,26 @@
 # %% auto #0
 __all__ = ['Run', 'check_run', 'lock_run', 'claim', 'begin_run', 'describe_data', 'mean_history', 'record', 'selection_note',
            'summary', 'below_chance', 'judge_score', 'data_section', 'settings_section', 'make_splits', 'train_run',
-           'stack_pixels', 'predict_images', 'read_ahead', 'predict_files', 'near_left_out', 'check_classes',
-           'new_folder', 'predictions_by_each', 'evaluate_run', 'check_paths', 'check_values', 'check_predictions',
-           'score_predictions']
+           'near_left_out', 'check_classes', 'new_folder', 'predictions_by_each', 'evaluate_run', 'check_paths',
+           'check_values', 'check_predictions', 'score_predictions']
 
 # %% ../nbs/engine/09_runs.ipynb #cdeb86e6
 import contextlib
 import json
 import tempfile
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from html import escape
 from pathlib import Path
 
 import numpy as np
-import torch
 from filelock import FileLock, Timeout
 
 from .core import (Figure, Section, Table, figure_png, load_sections, metric_texts,
                                  read_json, save_section, section_text, write_file,
                                  write_page)
 from .data import (MRIFolder, PixelStore, data_hash, find_data, is_simulated,
-                                 is_system, read_image, resize_image)
+                                 is_system)
 from .device import pick_device
 from .evaluation import (INTERVAL_NOTE, plot_confusion, plot_pr, plot_roc, score,
                                        show_mistakes)
@@ -537,51 +534,6 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
             run.judge(folder, judges, say)
         team.on_first(finish)
         return run
-
-# %% ../nbs/engine/09_runs.ipynb #6b9f1423
-def stack_pixels(squares      # square grey PIL pictures of one size
-                )->torch.Tensor: # uint8 [N,1,S,S]
-    "Pictures as a network takes them."
-    return torch.stack([torch.from_numpy(np.array(im))[None] for im in squares])
-
-
-def predict_images(learners:list, # see `Run.learners`
-                   images:list    # PIL pictures, grey, any size
-                  )->np.ndarray:  # float [N,C], each row adds up to 1
-    "Probability of each class for each picture, averaged over a run's networks."
-    config = learners[0].config                         # as in all other folds, but for the seed
-    squares = [resize_image(im, config.size, config.framing) for im in images]
-    return predict_each(learners, stack_pixels(squares)).mean(0)
-
-# %% ../nbs/engine/09_runs.ipynb #ea6aa2e2
-def read_ahead(files,        # paths
-               config:Config,# its `size` and `framing`
-               block:int=256 # how many at a time
-              ):             # yields lists of (path, square grey PIL picture, or what is wrong)
-    "Read images in blocks; while one block is used, the next is being read."
-    def read(path):
-        try:
-            return path,resize_image(read_image(path), config.size, config.framing)
-        except (ValueError, OSError) as e:
-            return path,e
-    with ThreadPoolExecutor() as pool:
-        waiting = []
-        for start in range(0, len(files), block):
-            waiting.append(pool.map(read, files[start:start+block]))
-            if len(waiting) > 1:
-                yield list(waiting.pop(0))
-        yield from map(list, waiting)
-
-
-def predict_files(learners:list, # see `Run.learners`
-                  files          # paths
-                 ):              # yields (path, float [C] or the exception that says what is wrong)
-    "Probability of each class for each file, averaged over a run's networks."
-    for block in read_ahead(files, learners[0].config):
-        good = [im for _,im in block if not isinstance(im, Exception)]
-        probs = iter(predict_each(learners, stack_pixels(good)).mean(0) if good else [])
-        for path,im in block:
-            yield path,(im if isinstance(im, Exception) else next(probs))
 
 # %% ../nbs/engine/09_runs.ipynb #4f57105b
 def near_left_out(run:Run,               # whose networks are tested
