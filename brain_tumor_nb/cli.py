@@ -218,17 +218,27 @@ def evaluate_command(run, data, out, mapping, against, predictions, judges):
         click.echo(f"report: {out/'report.html'}")
 
 # %% ../nbs/engine/40_cli.ipynb #cb11f660
+def _first(files, folder):
+    "The first names of a list, and how many more there are."
+    names = [f.relative_to(folder).as_posix() for f in files[:3]]
+    more = len(files) - len(names)
+    return ", ".join(names) + f" and {more} more"*(more > 0)
+
 @cli.command("predict")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 def predict_command(run, images):
-    "A CSV row per IMAGE (or file of a folder): the predicted class, probabilities."
-    from brain_tumor_nb.data import list_files
-    from brain_tumor_nb.files import predict_files
+    "A CSV row per IMAGE (or picture of a folder): the predicted class, probabilities."
+    from brain_tumor_nb.files import list_pictures, predict_files
     from brain_tumor_nb.runs import Run
     learners = Run(run).learners()
     classes = learners[0].classes
-    files = [p for i in images for p in ([i/f for f in list_files(i)] if i.is_dir() else [i])]
+    files = []
+    for path in images:
+        pictures,others = list_pictures(path)
+        files += pictures
+        if others:
+            _say(f"left out of {path} (no pictures, or masks): {_first(others, path)}")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes)])
     bad = 0
