@@ -13,26 +13,32 @@ NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb")
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def nbdev_test(run, path, *options, **env):
-    "Runs nbdev_test on one notebook in a process of its own."
-    out = run("nbdev_test", "--path", path, "--n_workers", 0, *options, **env)
-    assert "No files were eligible" not in out and "Success" in out, out
-
-
 # the others see simulated slices and the sample alone
 READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'
 reads_data = [path for path in NOTEBOOKS if re.search(READS_DATA, path.read_text(encoding="utf-8"))]
 
-@by_name
-def test_notebook(run, path, request):
-    "By nbdev: on the real slices, if there are any and it reads a folder; else on simulated ones."
+def batches():
+    "The notebooks of each folder in one process, as nbdev runs them, which starts torch once."
+    of = {}
+    for path in NOTEBOOKS:
+        of.setdefault((path.parent.name, path in reads_data), []).append(path)
+    return [pytest.param(paths, read, id=f"{folder}-{'data' if read else 'simulated'}")
+            for (folder, read), paths in of.items()]
+
+
+@pytest.mark.parametrize("paths, reads", batches())
+def test_notebooks(run, paths, reads, request):
+    "By nbdev: on the real slices, if there are any and they read a folder; else on simulated ones."
     flags = ["slow"]*request.config.getoption("--all")
     data = None                                 # simulated, as `test_stored_outputs` always does
-    if path in reads_data and REAL.is_dir():
+    if reads and REAL.is_dir():
         flags.append("real")                    # with the cells that need them
         data = str(REAL)
+    names = "|".join(re.escape(path.name) for path in paths)
     options = ["--flags", " ".join(flags)] if flags else []
-    nbdev_test(run, path, *options, BRAIN_TUMOR_DATA=data)
+    out = run("nbdev_test", "--path", paths[0].parent, "--file_re", f"^({names})$", "--do_print",
+              "--n_workers", 0, *options, BRAIN_TUMOR_DATA=data)
+    assert out.count("- Completed") == len(paths) and "Success" in out, out
 
 
 def nbval(run, root, path, rc=0):
@@ -91,5 +97,5 @@ def test_a_failing_notebook_in_a_sub_folder_fails_the_suite(run, tmp_path):
     assert "bad.ipynb" in run("nbdev_test", "--n_workers", 0, cwd=tmp_path, rc=1)
     pytest_ = ("python", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist")
     assert "1 failed" in run(*pytest_, "--nbval", "nbs", cwd=tmp_path, rc=1)
-    suite = run(*pytest_, "tests/test_notebooks.py", "-k", "bad", cwd=tmp_path, rc=1)
+    suite = run(*pytest_, "tests/test_notebooks.py", "-k", "bad or trust", cwd=tmp_path, rc=1)
     assert "2 failed" in suite
