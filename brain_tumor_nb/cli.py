@@ -219,7 +219,7 @@ def evaluate_command(run, data, out, mapping, against, predictions, judges):
 
 # %% ../nbs/engine/40_cli.ipynb #cb11f660
 def _first(files, folder):
-    "The first names of a list, and how many more there are."
+    "The first three names of a list, and how many more there are."
     names = [f.relative_to(folder).as_posix() for f in files[:3]]
     more = len(files) - len(names)
     return ", ".join(names) + f" and {more} more"*(more > 0)
@@ -238,7 +238,7 @@ def predict_command(run, images):
         pictures,others = list_pictures(path)
         files += pictures
         if others:
-            _say(f"left out of {path} (no pictures, or masks): {_first(others, path)}")
+            _say(f"left out of {path} (masks, or not named like pictures): {_first(others, path)}")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes)])
     bad = 0

@@ -98,7 +98,7 @@ def _nearest(descriptors, queries, k):
     return cosines.numpy(), indices.numpy()
 
 def candidates(thumbs:np.ndarray,           # uint8 [N,48,48], no two the same
-               # uint8 [M,48,48], another folder's; None: look within `thumbs`
+               # uint8 [M,48,48], 1 or more, another folder's; None: look within `thumbs`
                others:np.ndarray|None=None,
                # nearest hits per slice, 1 or more; a slice and its mirror image are two
                k:int=8
@@ -148,9 +148,8 @@ def band(x:torch.Tensor, # float [B,1,S,S]
     return d/(d.flatten(1).std(1).view(-1, 1, 1, 1) + 1e-6)
 
 # %% ../nbs/engine/02_duplicates.ipynb #03420aac
-def _grid(maps, x):
-    "Where each pixel of `x` lies in the moving picture, [-1, 1]; whether that is inside it."
-    n = x.shape[-1]
+def _grid(maps, n):
+    "Where each pixel of n × n lies in the moving picture, [-1, 1]; whether that is inside it."
     across,down = _places(n)
     points = torch.stack([across, down, torch.ones(n, n)]).flatten(1)
     grid = (maps.reshape(-1, 3) @ points).view(-1, 2, n, n)
@@ -169,10 +168,10 @@ def align(maps:torch.Tensor,   # float [B,2,3], where to start
     "Affine maps that move one picture onto another."
     n = fixed.shape[-1]
     x,y = _places(n)
-    dy,dx = torch.gradient(moving[:,0], dim=(1, 2))
-    layers = torch.stack([moving[:,0], dx*n/2, dy*n/2], 1)
+    down,across = torch.gradient(moving[:,0], dim=(1, 2))
+    layers = torch.stack([moving[:,0], across*n/2, down*n/2], 1)
     for _ in range(steps):
-        grid,inside = _grid(maps, fixed)
+        grid,inside = _grid(maps, n)
         moved = F.grid_sample(layers, grid, align_corners=False,
                               padding_mode="border")*inside[:,None]
         value,dx,dy = moved.unbind(1)
@@ -190,7 +189,7 @@ def agreement(maps:torch.Tensor,  # float [B,2,3]
              # float [B], -1 to 1; 0 where less than 60 % of the pictures overlap
              )->torch.Tensor:
     "Correlation of two aligned pictures where they overlap."
-    grid,inside = _grid(maps, fixed)
+    grid,inside = _grid(maps, fixed.shape[-1])
     inside = inside.flatten(1).float()
     n = inside.sum(1, keepdim=True).clamp(min=1)
     a,b = fixed.flatten(1), F.grid_sample(moving, grid, align_corners=False).flatten(1)

@@ -31,7 +31,8 @@ def ranking_metrics(positive:np.ndarray, # bool [N]
                     score:np.ndarray,    # float [N], higher means more likely positive
                     # float [B,N], how often each row counts, one line a resample
                     weights:np.ndarray
-                   # AUROC [B] and average precision [B], 0 to 1; nan where a class is missing
+                   # AUROC [B], 0 to 1, nan where a class is missing; average precision [B], 0 to 1,
+                   # nan where no row is positive
                    )->tuple[np.ndarray,np.ndarray]:
     "Area under the ROC curve (ties count half) and average precision, for weighted rows."
     order = np.argsort(-score, kind="stable")

@@ -6,6 +6,7 @@
 __all__ = ['list_pictures', 'stack_pixels', 'predict_images', 'read_ahead', 'predict_files']
 
 # %% ../nbs/engine/08_files.ipynb #47dd17d0
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,12 +25,26 @@ def list_pictures(path:str|Path # a picture, or a folder of pictures and of fold
     path = Path(path)
     if not path.is_dir():
         return [path], []
-    masks = {row.get("mask") for row in (read_manifest(path) or {}).values()}
-    names = list_files(path)
-    good = [n for n in names if has_file_allowed_extension(n, IMG_EXTENSIONS) and n not in masks]
+    files = [path/name for name in list_files(path)]
+    masks = set()
+    for folder in (path.absolute().parent, *(f.parent for f in files if f.name == "manifest.csv")):
+        masks |= _masks(folder)
+    def is_slice(file):
+        return (has_file_allowed_extension(file.name, IMG_EXTENSIONS)
+                and os.path.abspath(file) not in masks)
+    good = [file for file in files if is_slice(file)]
     if not good:
         raise ValueError(f"{path} holds no picture: give a folder of JPEG or PNG files")
-    return [path/n for n in good], [path/n for n in sorted(set(names) - set(good))]
+    return good, sorted(set(files) - set(good))
+
+
+def _masks(folder):
+    "The masks that a manifest names, as whole paths; none where it is no manifest of ours."
+    try:
+        rows = read_manifest(folder) or {}
+    except ValueError:
+        return set()
+    return {os.path.abspath(folder/row["mask"]) for row in rows.values() if row.get("mask")}
 
 # %% ../nbs/engine/08_files.ipynb #f7497bc5
 def stack_pixels(squares      # square grey PIL pictures of one size
@@ -39,7 +54,7 @@ def stack_pixels(squares      # square grey PIL pictures of one size
 
 # %% ../nbs/engine/08_files.ipynb #80462616
 def predict_images(learners:list, # see `Run.learners`
-                   images:list    # PIL pictures, grey, any size
+                   images:list    # PIL pictures, grey, any size, 1 or more
                   )->np.ndarray:  # float [N,C], each row adds up to 1
     "Probability of each class for each picture, averaged over a run's networks."
     config = learners[0].config                         # as in all other folds, but for the seed

@@ -42,12 +42,15 @@ def _rows(path # a CSV file
          )->list: # of (number of its line, its cells), without blank lines at the end
     "The rows of a table."
     reader = csv.reader(io.StringIO(_text(path), newline=""))
-    rows = []
+    rows,line = [],1                    # line: where a row begins
     try:
         for row in reader:
-            rows.append((reader.line_num, row))
+            if any("\n" in cell or "\r" in cell for cell in row):
+                raise csv.Error("a cell goes over several lines")
+            rows.append((line, row))
+            line = reader.line_num + 1
     except csv.Error as e:
-        raise ValueError(f"{path}, line {reader.line_num} cannot be read as CSV ({e}): "
+        raise ValueError(f"{path}, line {line} cannot be read as CSV ({e}): "
                          "look for a quotation mark that is not closed") from None
     while rows and not any(cell.strip() for cell in rows[-1][1]):
         rows.pop()
@@ -58,7 +61,7 @@ def _check_header(path, # for the message
                   header:list # cells of the first row
                  ):
     "`ValueError` unless a header is path,label,fold and a column prob_CLASS for each class."
-    wanted = "write path,label,fold and prob_CLASS for each class"
+    wanted = "write path,label,fold, group where it is known, and prob_CLASS for each class"
     for sign, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(header) == 1 and sign in header[0]:
             raise ValueError(f"{path} is separated by {name}: separate it by commas, "
@@ -83,24 +86,30 @@ def _check_row(path,       # for the message
                header:list,# names of the columns
                first:int   # number of the first column of probabilities
               ):
-    "`ValueError` unless a row holds a path, a label with a column, whole numbers, probabilities."
+    "`ValueError` unless a row holds a path, a label, whole numbers, probabilities of sum 1."
     at = f"{path}, line {line}"
     try:
-        values = [*(int(v) for v in row[2:first]), *(float(v) for v in row[first:])]
-        good = len(row) == len(header) and np.isfinite(values).all()
+        whole = [int(v) for v in row[2:first]]
+        probs = [float(v) for v in row[first:]]
+        good = (len(row) == len(header) and row[0].strip() and np.isfinite(probs).all()
+                and max(whole) < 2**63 and min(whole) >= 0)
     except (ValueError, IndexError):
         good = False
     if not good:
         raise ValueError(f"{at} is no row of predictions, but {','.join(row)[:60] or 'empty'}: "
-                         f"give {','.join(header)}, the last {len(header)-2} of them numbers")
-    for name, v in zip(header[first:], row[first:]):
-        v = float(v)
+                         f"give {','.join(header)}, with {' and '.join(header[2:first])} as a "
+                         "whole number such as 0, and probabilities such as 0.5")
+    for name, v in zip(header[first:], probs):
         if not -1e-6 <= v <= 1 + 1e-6:
             raise ValueError(f"{at}: {name} is {v:g}, and a probability is from 0 to 1: "
                              "take the softmax of logits, and write 90 % as 0.9")
     if f"prob_{row[1]}" not in header[first:]:
         raise ValueError(f"{at}: label {row[1]!r} has no column prob_{row[1]}: "
                          f"labels are named like the columns {', '.join(header[first:])}")
+    if abs(sum(probs) - 1) > 1e-3:
+        listed = ", ".join(f"{v:g}" for v in probs)
+        raise ValueError(f"{at}: the probabilities {listed} add up to {sum(probs):.4g}, not 1: "
+                         "give one for each class, out of one softmax")
 
 # %% ../nbs/engine/05_predictions.ipynb #b45a47c5
 @dataclass
@@ -163,7 +172,10 @@ class Predictions:
 
     @classmethod
     def concat(cls, parts):
-        "Several tables with the same classes as one; groups stay where all have them."
+        "Several tables as one; groups stay where all have them."
+        orders = {p.classes for p in parts}
+        if len(orders) > 1:
+            raise ValueError(f"tables with different columns cannot be joined: {orders}")
         def joined(name):
             return [v for p in parts for v in getattr(p, name)]
         known = all(p.groups is not None for p in parts)

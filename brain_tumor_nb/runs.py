@@ -6,7 +6,7 @@
 __all__ = ['Run', 'check_run', 'lock_run', 'claim', 'begin_run', 'describe_data', 'mean_history', 'record', 'selection_note',
            'summary', 'below_chance', 'judge_score', 'data_section', 'settings_section', 'make_splits', 'train_run',
            'near_left_out', 'check_classes', 'new_folder', 'predictions_by_each', 'evaluate_run', 'check_paths',
-           'check_values', 'check_predictions', 'score_predictions']
+           'check_labels', 'check_predictions', 'score_predictions']
 
 # %% ../nbs/engine/09_runs.ipynb #cdeb86e6
 import contextlib
@@ -658,29 +658,20 @@ def check_paths(pred:Predictions, # made elsewhere
                          f"such as {silent[0]}: add a row for each")
 
 # %% ../nbs/engine/09_runs.ipynb #310b28b2
-def check_values(pred:Predictions, # made elsewhere, with paths of the folder
+def check_labels(pred:Predictions, # made elsewhere, with paths of the folder
                  folder:MRIFolder  # what they are of
                 )->None:
-    "`ValueError` unless columns, labels and probabilities fit the folder."
+    "`ValueError` unless columns and labels fit the folder."
     names = f"the classes of {folder.root}: {', '.join(folder.classes)}"
     own = {p: folder.classes[t] for p,t in zip(folder.paths, folder.targets)}
     if sorted(pred.classes) != sorted(folder.classes):
         raise ValueError(f"columns prob_{', prob_'.join(pred.classes)} do not fit {names}")
-    for path,label,probs in zip(pred.paths, pred.labels, pred.probs):
+    for path,label in zip(pred.paths, pred.labels):
         if label not in folder.classes:
             raise ValueError(f"{path} has the label {label}: correct it to one of {names}")
         if label != own[path]:
             raise ValueError(f"{path} is called {label}, and lies in {own[path]}: "
                              "correct the label")
-        wrong = np.flatnonzero((probs < 0) | (probs > 1))
-        if len(wrong):
-            raise ValueError(f"{path}: prob_{pred.classes[wrong[0]]} is {probs[wrong[0]]:g}, "
-                             "and a probability lies between 0 and 1: "
-                             "give the output of the softmax, no logits and no per cent")
-        if abs(probs.sum() - 1) > 1e-3:
-            listed = ", ".join(f"{p:g}" for p in probs)
-            raise ValueError(f"{path}: the probabilities {listed} add up to {probs.sum():.4g}, "
-                             "not 1: give one for each class, out of one softmax")
 
 # %% ../nbs/engine/09_runs.ipynb #a86c38fb
 def check_predictions(pred:Predictions, # made elsewhere
@@ -689,7 +680,7 @@ def check_predictions(pred:Predictions, # made elsewhere
                      )->Predictions:    # with groups, and columns in the order of the folder
     "`ValueError` unless each slice has one row, fit for it, and each group lies in one fold."
     check_paths(pred, folder)
-    check_values(pred, folder)
+    check_labels(pred, folder)
     for fold in set(pred.folds):
         refuse_withdrawn([p for p,f in zip(pred.paths, pred.folds) if f == fold])
     group_of,fold_of = dict(zip(folder.paths, groups.tolist())),{}

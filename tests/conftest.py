@@ -15,7 +15,7 @@ REAL = ROOT.parent/"shared"/"data"
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true",
-                     help="also the slow cells, and every notebook in the browser")
+                     help="also slow cells, long tests, and every notebook in the browser")
 
 
 def pytest_collection_modifyitems(config, items):

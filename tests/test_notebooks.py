@@ -18,15 +18,21 @@ READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'
 reads_data = [path for path in NOTEBOOKS if re.search(READS_DATA, path.read_text(encoding="utf-8"))]
 
 def batches():
-    "The notebooks of each folder in one process, as nbdev runs them, which starts torch once."
+    "The notebooks of a folder that read data in one process, the others in another."
     of = {}
     for path in NOTEBOOKS:
-        of.setdefault((path.parent.name, path in reads_data), []).append(path)
+        if path.stem != "mistakes":
+            of.setdefault((path.parent.name, path in reads_data), []).append(path)
     return [pytest.param(paths, read, id=f"{folder}-{'data' if read else 'simulated'}")
             for (folder, read), paths in of.items()]
 
 
-@pytest.mark.parametrize("paths, reads", batches())
+# `test_stored_outputs` runs the same cells on the same simulated slices, and takes a minute
+museum = [path for path in NOTEBOOKS if path.stem == "mistakes"]
+
+
+@pytest.mark.parametrize("paths, reads", [
+    *batches(), pytest.param(museum, False, id="mistakes", marks=pytest.mark.long)])
 def test_notebooks(run, paths, reads, request):
     "By nbdev: on the real slices, if there are any and they read a folder; else on simulated ones."
     flags = ["slow"]*request.config.getoption("--all")
