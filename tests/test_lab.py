@@ -22,11 +22,11 @@ EXPORTS = "nbdev.nbdev_export()"        # the last cell of a lesson is for its a
 
 
 def pytest_generate_tests(metafunc):
-    "The tutorial; with --all every notebook."
+    "One lesson that trains and draws; with --all every notebook, the tutorial too."
     if "name" in metafunc.fixturenames:
         every = sorted(p.relative_to(NBS).as_posix() for p in NBS.rglob("*.ipynb")
                        if ".ipynb_checkpoints" not in p.parts)
-        chosen = every if metafunc.config.getoption("--all") else ["tutorial.ipynb"]
+        chosen = every if metafunc.config.getoption("--all") else ["05_training.ipynb"]
         metafunc.parametrize("name", chosen)
 
 

@@ -413,6 +413,7 @@ def test_docs_list_every_notebook():
     assert sorted(listed) == sorted(path.relative_to(NBS).as_posix() for path in NOTEBOOKS)
 
 
+@pytest.mark.long
 def test_docs_can_be_processed(run, copy, tmp_path):
     "All that nbdev does before it calls Quarto, which is not needed: a stand-in takes its place."
     (tmp_path/"quarto").write_text("#!/bin/sh\n")
@@ -426,6 +427,7 @@ def test_docs_can_be_processed(run, copy, tmp_path):
     assert cfg["git_url"] in (copy/"nbs"/"nbdev.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_coverage_tool(run, tmp_path):
     "The tool that simulates coverage writes the rows of the committed table, from fewer sets."
     run("python", ROOT/"tools"/"coverage.py", "--out", tmp_path/"few.csv", "--sets", 5,

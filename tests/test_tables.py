@@ -228,6 +228,7 @@ def test_control_leaves_out_as_many_of_each_class():
     assert np.bincount(y[some]).tolist() == [17, 19, 20]
 
 
+@pytest.mark.long
 def test_exhibit_is_measured_twice_the_same(run, slices, tmp_path):
     for name in ("a", "b"):
         run("python", "tools/exhibits.py", "few", slices, "--seeds", 1, "--out",
