@@ -42,7 +42,7 @@ def _masks(folder):
     "The masks that a manifest names, as whole paths; none where it is no manifest of ours."
     try:
         rows = read_manifest(folder) or {}
-    except ValueError:
+    except (ValueError, OSError):
         return set()
     return {os.path.abspath(folder/row["mask"]) for row in rows.values() if row.get("mask")}
 

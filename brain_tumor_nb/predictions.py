@@ -173,9 +173,10 @@ class Predictions:
     @classmethod
     def concat(cls, parts):
         "Several tables as one; groups stay where all have them."
-        orders = {p.classes for p in parts}
+        orders = sorted({", ".join(p.classes) for p in parts})
         if len(orders) > 1:
-            raise ValueError(f"tables with different columns cannot be joined: {orders}")
+            raise ValueError(f"tables with different columns cannot be joined ({orders[0]}; "
+                             f"{orders[1]}): bring them into one order")
         def joined(name):
             return [v for p in parts for v in getattr(p, name)]
         known = all(p.groups is not None for p in parts)
