@@ -21,18 +21,12 @@ def batches():
     "The notebooks of a folder that read data in one process, the others in another."
     of = {}
     for path in NOTEBOOKS:
-        if path.stem != "mistakes":
-            of.setdefault((path.parent.name, path in reads_data), []).append(path)
+        of.setdefault((path.parent.name, path in reads_data), []).append(path)
     return [pytest.param(paths, read, id=f"{folder}-{'data' if read else 'simulated'}")
             for (folder, read), paths in of.items()]
 
 
-# `test_stored_outputs` runs the same cells on the same simulated slices, and takes a minute
-museum = [path for path in NOTEBOOKS if path.stem == "mistakes"]
-
-
-@pytest.mark.parametrize("paths, reads", [
-    *batches(), pytest.param(museum, False, id="mistakes", marks=pytest.mark.long)])
+@pytest.mark.parametrize("paths, reads", batches())
 def test_notebooks(run, paths, reads, request):
     "By nbdev: on the real slices, if there are any and they read a folder; else on simulated ones."
     flags = ["slow"]*request.config.getoption("--all")
