@@ -269,11 +269,11 @@ def predict_command(run, images):
               help="Also write a page with pictures of the twins.")
 def audit_command(data, against, mapping, least, json_file, html_file):
     "What should be known of DATA before a model sees it: twins, labels, sizes, formats."
-    from brain_tumor_nb.audit import audit, audit_text, write_audit
+    from brain_tumor_nb.audit import AUDITED, audit, audit_text, write_audit
     from brain_tumor_nb.core import write_file
     from brain_tumor_nb.data import MRIFolder, find_data
-    folder = MRIFolder(find_data(data))
-    known = MRIFolder(find_data(against)) if against else None
+    folder = MRIFolder(find_data(data), scan=AUDITED)
+    known = MRIFolder(find_data(against), scan=AUDITED) if against else None
     found = audit(folder, least, known, parse_map(mapping))
     click.echo(audit_text(found))
     if json_file:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FileFacts', 'find_data', 'is_simulated', 'to_uint8', 'to_grey', 'read_image', 'is_system', 'class_folders',
-           'list_files', 'read_manifest', 'read_mask', 'MRIFolder', 'data_hash', 'resize_image', 'store_file',
-           'PixelStore', 'EpochSampler', 'make_loader', 'show_images']
+           'list_files', 'read_manifest', 'read_mask', 'SliceMemory', 'MRIFolder', 'data_hash', 'resize_image',
+           'store_file', 'PixelStore', 'EpochSampler', 'make_loader', 'show_images']
 
 # %% ../nbs/01_data.ipynb #d840236d
 import csv
@@ -222,6 +222,40 @@ def read_mask(path:str|Path,            # the picture
                          f"{size[1]}")
     return np.asarray(mask) > 0
 
+# %% ../nbs/01_data.ipynb #6d084ca4
+class SliceMemory:
+    "Decoded slices, while there is room; of the others, the values that will be asked for."
+    def __init__(self,
+                 budget:float=0, # bytes of slices to hold, and as many of values
+                 scan:tuple=()   # functions of a decoded slice, whose values will be asked for
+                ):
+        self.budget,self.scan = budget,tuple(scan)
+        self.used = dict(pictures=0, values=0)          # bytes
+        self.pictures,self.values = {},{fn: {} for fn in self.scan}
+
+    def room(self, what, size):
+        "Whether `size` more bytes of pictures or values find room."
+        return self.used[what] + size <= self.budget
+
+    def look(self, im):
+        "The values of a slice that finds no room; None if it may find some."
+        if not self.room("pictures", im.width*im.height):
+            return [np.asarray(fn(im)) for fn in self.scan]
+
+    def add(self, i, im, values):
+        "Hold slice `i`, or else its values."
+        size = im.width*im.height
+        if self.room("pictures", size):
+            self.used["pictures"] += size
+            self.pictures[i] = im
+            return
+        values = values or self.look(im)
+        size = sum(v.nbytes for v in values)
+        if self.room("values", size):
+            self.used["values"] += size
+            for fn,value in zip(self.scan, values):
+                self.values[fn][i] = value
+
 # %% ../nbs/01_data.ipynb #7cb969d5
 class MRIFolder(ImageFolder):
     "An image folder whose files were read once; `bad` lists those left out: (path, reason)."
@@ -230,11 +264,14 @@ class MRIFolder(ImageFolder):
                  strict:bool=False,         # stop at an unreadable file; otherwise it is left out
                  max_pixels:int=50_000_000, # refuse larger pictures unread
                  transform=None,            # applied to each picture by `folder[i]`
-                 budget:float=3e8           # bytes of decoded slices to keep; others are read again
+                 # bytes of decoded slices to keep, and of values found by `scan`; others are read
+                 # again
+                 budget:float=3e8,
+                 # what `of_all` will be asked for: found at once for slices that are not kept
+                 scan:tuple=()
                 ):
         self.strict,self.max_pixels,self.bad = strict,max_pixels,[]
-        self.budget,self.used = budget,0            # bytes
-        self.kept,self.found = {},{}
+        self.memory,self.found = SliceMemory(budget, scan),{}
         self.manifest = read_manifest(root)                # file -> row, None without one
         super().__init__(str(root), transform=transform, loader=self.read)
         self.paths = [Path(f).relative_to(root).as_posix() for f,_ in self.samples]
@@ -251,14 +288,14 @@ class MRIFolder(ImageFolder):
         files = [f"{c}/{f}" for c in class_to_idx for f in list_files(Path(directory)/c)]
         good,self.digests,self.facts = [],[],[]
         checked = in_threads(lambda f: self._check(directory, f), files, 64)
-        for file,(im,reason) in zip(files, checked):
+        for file,(im,reason,values) in zip(files, checked):
             if reason:
                 self.bad.append((file, reason))
                 continue
             good.append(file)
             self.digests.append(im.info["sha256"])
             self.facts.append(im.info["facts"])
-            self._keep(len(good) - 1, im)
+            self.memory.add(len(good) - 1, im, values)
         if self.strict and self.bad:
             file,reason = self.bad[0]
             raise ValueError(f"{directory}/{file}: {reason}, and strict=True allows no such file")
@@ -270,23 +307,17 @@ class MRIFolder(ImageFolder):
 
     def _check(self, directory, file):
         if not has_file_allowed_extension(file, IMG_EXTENSIONS):
-            return None,"not an image file's extension"
+            return None,"not an image file's extension",None
         try:
-            return self.read(Path(directory, file)),None
+            im = self.read(Path(directory, file))
         except ValueError as e:
-            return None,str(e).removeprefix(f"{Path(directory, file)}: ")
-
-    def _keep(self, i, im):
-        "Hold a decoded slice in memory, where there is room for it."
-        size = im.width*im.height
-        if self.used + size <= self.budget:
-            self.used += size
-            self.kept[i] = im
+            return None,str(e).removeprefix(f"{Path(directory, file)}: "),None
+        return im,None,self.memory.look(im)
 
     def load(self, i):
         "A slice in grey: as it was when the folder was opened; a file that has changed is refused."
-        if i in self.kept:
-            return self.kept[i]
+        if i in self.memory.pictures:
+            return self.memory.pictures[i]
         return read_image(self.samples[i][0], self.max_pixels, self.digests[i])
 
     def map(self, fn):
@@ -296,7 +327,10 @@ class MRIFolder(ImageFolder):
     def of_all(self, fn):
         "`fn` of every slice as an array, computed once."
         if fn not in self.found:
-            values = self.map(fn)
+            there = self.memory.values.pop(fn, {})
+            def value(i):
+                return there[i] if i in there else fn(self.load(i))
+            values = in_threads(value, range(len(self)))
             first = np.asarray(next(values))
             table = np.empty((len(self), *first.shape), first.dtype)
             table[0] = first
@@ -307,7 +341,7 @@ class MRIFolder(ImageFolder):
 
     def __getstate__(self):
         "Without the pictures: another process reads them again."
-        return {**self.__dict__, "kept": {}, "found": {}}
+        return {**self.__dict__, "memory": SliceMemory(), "found": {}}
 
     def mask(self,
              i:int              # index of a slice

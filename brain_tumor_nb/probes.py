@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Probe', 'PROBES', 'LIMIT', 'Nearest', 'NEAR', 'SURE', 'code_facts', 'blind_masks', 'hog_features', 'crop_to_head',
-           'picture_features', 'probe_features', 'probe_model', 'permute_groups', 'run_probe', 'run_probes',
-           'probe_table', 'sharpened', 'nearest_training', 'near_duplicates', 'probes_text', 'source_sentence',
-           'near_sentence', 'probe_sentence', 'plot_probes', 'judge_probes']
+           'small_pictures', 'picture_features', 'probe_features', 'probe_model', 'permute_groups', 'run_probe',
+           'run_probes', 'probe_table', 'sharpened', 'nearest_training', 'near_duplicates', 'probes_text',
+           'source_sentence', 'near_sentence', 'probe_sentence', 'plot_probes', 'judge_probes']
 
 # %% ../nbs/trust/12_probes.ipynb #5e490a3d
 from collections import namedtuple
@@ -14,7 +14,7 @@ from collections import namedtuple
 import numpy as np
 from PIL import Image
 
-from .core import (Figure, Section, Table, figure_png, metric_texts,
+from .core import (Figure, Section, Table, figure_png, in_threads, metric_texts,
                                  new_axes)
 from .data import MRIFolder, is_simulated, resize_image
 from .evaluation import score
@@ -63,25 +63,28 @@ def crop_to_head(im:Image.Image # grey, any size
     return im.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
 
 # %% ../nbs/trust/12_probes.ipynb #3fc3eab4
-def picture_features(im:Image.Image # grey, any size
+def small_pictures(im:Image.Image # grey, any size
+                  )->np.ndarray:  # uint8 [2,64,64]
+    "All that the probes see of a picture: it, and it without margins, both small."
+    return np.stack([resize_image(picture, 64, "squash") for picture in (im, crop_to_head(im))])
+
+
+def picture_features(small:np.ndarray # uint8 [2,64,64], see `small_pictures`
                     # name to float32 [D], D: border 448, thumbnail and head 1024, else 1764
                     )->dict:
     "What the probes may know of one picture, and its thumbnail without margins."
-    def square(picture):
-        return np.asarray(resize_image(picture, 64, "squash"), np.float32)
     def thumbnail(pixels):
         return pixels.reshape(32, 2, 32, 2).mean((1, 3))
-    pixels = square(im)
-    small = thumbnail(pixels)
-    return dict(border=small[blind_masks(32)[0]], masked=hog_features(pixels*blind_masks(64)[1]),
-                thumbnail=small.ravel(), hog=hog_features(pixels),
-                head=thumbnail(square(crop_to_head(im))).ravel())
+    pixels,head = small.astype(np.float32)
+    seen = thumbnail(pixels)
+    return dict(border=seen[blind_masks(32)[0]], masked=hog_features(pixels*blind_masks(64)[1]),
+                thumbnail=seen.ravel(), hog=hog_features(pixels), head=thumbnail(head).ravel())
 
 # %% ../nbs/trust/12_probes.ipynb #54456e75
 def probe_features(folder:MRIFolder # an opened folder
                   )->dict: # name to float32 [N,D]: "metadata" and those of `picture_features`
-    "What the probes may know of every slice; each picture is decoded once, in threads."
-    pictures = list(folder.map(picture_features))
+    "What the probes may know of every slice; in threads."
+    pictures = list(in_threads(picture_features, folder.of_all(small_pictures)))
     return dict(metadata=code_facts(folder.facts),
                 **{k: np.stack([p[k] for p in pictures]) for k in pictures[0]})
 
@@ -374,3 +377,6 @@ def judge_probes(run,   # a `Run` with predictions, metrics and splits
             + sentence]
     return Section("probes", "Before the score: probes", said, [Table(head, rows)], figures,
                    facts, warning, weight)
+
+
+judge_probes.scan = (small_pictures,)       # asked of each slice when its folder is opened

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Run', 'check_run', 'lock_run', 'claim', 'begin_run', 'describe_data', 'mean_history', 'record', 'selection_note',
-           'summary', 'below_chance', 'judge_score', 'data_section', 'settings_section', 'make_splits', 'train_run',
-           'near_left_out', 'check_classes', 'new_folder', 'predictions_by_each', 'evaluate_run', 'check_paths',
-           'check_labels', 'check_predictions', 'score_predictions']
+           'summary', 'below_chance', 'judge_score', 'data_section', 'settings_section', 'open_folder', 'make_splits',
+           'train_run', 'near_left_out', 'check_classes', 'new_folder', 'predictions_by_each', 'evaluate_run',
+           'check_paths', 'check_labels', 'check_predictions', 'score_predictions']
 
 # %% ../nbs/engine/09_runs.ipynb #cdeb86e6
 import contextlib
@@ -26,6 +26,7 @@ from .core import (Figure, Section, Table, figure_png, load_sections, metric_tex
 from .data import (MRIFolder, PixelStore, data_hash, find_data, is_simulated,
                                  is_system)
 from .device import pick_device
+from .duplicates import thumbnail
 from .evaluation import (INTERVAL_NOTE, plot_confusion, plot_pr, plot_roc, score,
                                        show_mistakes)
 from .learners import (load_learner, load_settings, make_learner, predict_each,
@@ -459,6 +460,14 @@ def settings_section(config:Config|None, # of the run
     table = Table(["setting", "value"], rows, "all settings", folded=True)
     return Section("settings", "Settings", [_settings_words(config)], [table], quiet=True)
 
+# %% ../nbs/engine/09_runs.ipynb #5a18dc95
+def open_folder(data:str|Path|None, # a folder, "phantom" or "sample"; None: see `find_data`
+                judges=()           # who will look at its slices; their `scan` says for what
+               )->MRIFolder:        # read once: what the run needs of each slice is kept
+    "The data folder of a run."
+    asked = [fn for judge in judges for fn in getattr(judge, "scan", ())]
+    return MRIFolder(find_data(data), scan=(thumbnail, *asked))
+
 # %% ../nbs/engine/09_runs.ipynb #37f891a2
 def make_splits(folder:MRIFolder, # an opened folder
                 groups,           # int [N], see `find_groups`
@@ -506,7 +515,7 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
              )->Run:                   # finished
     "Train, predict, score and report: the whole book in one function."
     with join_world() as team, contextlib.ExitStack() as held:
-        run,folder = Run(out),MRIFolder(find_data(data))
+        run,folder = Run(out),open_folder(data, judges)
         classes = tuple(folder.classes)
         say = _silent if team.rank else say
         say(str(folder))
@@ -546,7 +555,7 @@ def near_left_out(run:Run,               # whose networks are tested
     if not against:
         words = "near-duplicates of its training slices were not looked for."
         return np.ones(len(folder), bool), words
-    known = MRIFolder(find_data(against))
+    known = open_folder(against)
     new = unseen(known, folder, by)
     if (run.data or {}).get("hash") != data_hash(known):
         say(f"warning: the run was not trained on {against} as it is now, "
@@ -616,7 +625,7 @@ def evaluate_run(run:str|Path,           # run folder
                 )->Run:                  # finished; its networks are those of `Run.trained`
     "Score a run's networks on another folder."
     trained = Run(run)
-    learners,folder = trained.learners(),MRIFolder(find_data(data))
+    learners,folder = trained.learners(),open_folder(data)
     config = learners[0].config
     say(str(folder))
     check_classes(learners[0].classes, folder, mapping)
@@ -703,7 +712,7 @@ def score_predictions(file:str|Path,          # CSV with columns path,label,fold
                       judges=(judge_score,)   # who looks at it afterwards
                      )->Run:                  # finished, without a configuration
     "Score predictions made elsewhere, with intervals over our groups."
-    pred,folder = Predictions.load(file),MRIFolder(find_data(data))
+    pred,folder = Predictions.load(file),open_folder(data, judges)
     say(str(folder))
     run = new_folder(out)
     groups = find_groups(folder, by)

@@ -86,27 +86,39 @@ def test_a_second_run_destroys_nothing(run, slices, trained):
     assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
 
 
+def stopped(args, out, how, log):
+    "The status of a training that gets a signal as soon as it has written one more checkpoint."
+    def kept():
+        return {path.name for path in out.glob("checkpoint-*.pt")}
+    before = kept()
+    # a background job ignores Ctrl-C, and so would its children
+    process = subprocess.Popen([Path(sysconfig.get_path("scripts"))/"btnb", *args, "--out", out],
+                               stdout=log, stderr=log,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    deadline = time.time() + 120
+    while kept() <= before and time.time() < deadline and process.poll() is None:
+        time.sleep(.01)
+    process.send_signal(how)
+    return process.wait()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("how, processes", [(signal.SIGKILL, 1), (signal.SIGINT, 1), pytest.param(
-    signal.SIGINT, 2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("how, processes", [
+    ((signal.SIGKILL, signal.SIGINT), 1),
+    pytest.param((signal.SIGINT,), 2, marks=pytest.mark.long)])
 def test_stopped_and_resumed(run, slices, tmp_path, how, processes):
-    "Killed or interrupted after an epoch, a resumed run ends with the bytes of one never stopped."
-    args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6, "--processes", processes)]
+    "Killed after an epoch, interrupted after another, a run ends with the bytes of a whole one."
+    several = ["--processes", str(processes)]
+    args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6, *several)]
     run("btnb", *args, "--out", tmp_path/"whole")
+    resumed = ["train", str(slices), *several, "--resume"]
     with open(tmp_path/"log", "w") as log:
-        # a background job ignores Ctrl-C, and so would its children
-        process = subprocess.Popen([Path(sysconfig.get_path("scripts"))/"btnb", *args, "--out",
-                                    tmp_path/"part"], stdout=log, stderr=log,
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-        deadline = time.time() + 120
-        while (not list((tmp_path/"part").glob("checkpoint-*.pt")) and time.time() < deadline
-               and process.poll() is None):
-            time.sleep(.01)
-        process.send_signal(how)
-        code = process.wait()
-    assert code == (-how if how == signal.SIGKILL else 130), (tmp_path/"log").read_text()
+        for n,signal_ in enumerate(how):
+            ended = stopped(resumed if n else args, tmp_path/"part", signal_, log)
+            wanted = -signal_ if signal_ == signal.SIGKILL else 130
+            assert ended == wanted, (tmp_path/"log").read_text()
     assert not (tmp_path/"part/report.html").exists()
-    run("btnb", "train", slices, "--out", tmp_path/"part", "--resume", "--processes", processes)
+    run("btnb", *resumed, "--out", tmp_path/"part")
     for name in ("predictions.csv", "history.csv", "model.safetensors"):
         assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
 

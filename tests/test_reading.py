@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from brain_tumor_nb import data
 from brain_tumor_nb.cli import cli
-from brain_tumor_nb.data import MRIFolder
+from brain_tumor_nb.data import MRIFolder, SliceMemory
 from brain_tumor_nb.phantom import make_phantom
 
 OPENED, WATCHING = Counter(), []
@@ -68,16 +68,40 @@ def test_each_slice_is_read_once(btnb, folders, tmp_path):
         assert {opened[f] for f in both} == {1} and decoded == len(both), command[0]
 
 
+def read_again(monkeypatch):
+    "No slice stays in memory, as in a folder larger than its budget."
+    room = SliceMemory.room
+    monkeypatch.setattr(SliceMemory, "room", lambda memory, what, size:
+                        what != "pictures" and room(memory, what, size))
+
+
+def test_without_room_slices_are_read_twice(btnb, folders, tmp_path, monkeypatch):
+    "Once to scan them, once for the pixels that the network sees; an audit needs no pixels."
+    read_again(monkeypatch)
+    first, second = folders
+    opened, decoded = btnb("train", first, "--out", tmp_path/"run", "--folds", 2, *QUICK)
+    shown = 16                                          # slices of the report's picture of errors
+    assert {opened[f] for f in slices(first)} <= {2, 3}
+    assert decoded <= 2*len(slices(first)) + shown
+    opened, decoded = btnb("evaluate", tmp_path/"run", second, "--against", first)
+    assert {opened[f] for f in slices(first)} == {1}
+    assert {opened[f] for f in slices(second)} <= {2, 3}
+    opened, decoded = btnb("audit", second, "--against", first)
+    assert set(opened.values()) == {1} and decoded == len(opened)
+
+
 def test_the_counter_counts(btnb, folders, tmp_path, monkeypatch):
-    "Without slices in memory the same command opens each of them several times."
-    monkeypatch.setattr(MRIFolder, "_keep", lambda *args: None)
+    "With no room and no scan the same command opens each slice several times."
+    read_again(monkeypatch)
+    monkeypatch.setattr(SliceMemory, "look", lambda *args: None)
+    monkeypatch.setattr(SliceMemory, "add", lambda *args: None)
     opened, decoded = btnb("train", folders[0], "--out", tmp_path/"run", *QUICK)
-    assert min(opened[f] for f in slices(folders[0])) > 1 and decoded > 2*len(opened)
+    assert min(opened[f] for f in slices(folders[0])) > 2 and decoded > 2*len(opened)
 
 
 def test_without_room_slices_are_read_again(folders):
     "A folder larger than its budget keeps what fits, and reads the same pixels for the rest."
     kept, none = MRIFolder(folders[0]), MRIFolder(folders[0], budget=0)
-    assert len(kept.kept) == len(kept) and not none.kept
+    assert len(kept.memory.pictures) == len(kept) and not none.memory.pictures
     for i in range(len(kept)):
         assert kept.load(i).tobytes() == none.load(i).tobytes()
