@@ -8,7 +8,7 @@
 #   make docs    the documentation site in _docs (needs Quarto)
 #   make readme  README.md from nbs/index.ipynb
 #   make clean   remove what can be made again, but for .venv and runs
-# CONSTRAINTS=constraints.txt installs the very versions that the published rows were measured by (Python 3.11, Linux).
+# CONSTRAINTS=constraints.txt installs the very versions that the published rows were measured by (Python 3.11.5 or later 3.11, Linux).
 PYTHON  ?= python3
 WORKERS ?= 2
 CONSTRAINTS ?=
