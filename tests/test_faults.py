@@ -18,7 +18,7 @@ from PIL import Image
 import faults
 from brain_tumor_nb import runs
 from brain_tumor_nb.checkpoints import checkpoints
-from brain_tumor_nb.data import MRIFolder, PixelStore, read_image, resize_image
+from brain_tumor_nb.data import PixelStore, SliceMemory, read_image, resize_image
 from brain_tumor_nb.learners import make_learner
 from brain_tumor_nb.parallel import train_folds
 from brain_tumor_nb.predictions import Predictions
@@ -110,7 +110,7 @@ def change(file):
 def test_data_changed_during_the_run(monkeypatch, tmp_path, harm, words):
     "A slice that is not in memory and vanishes or changes stops the run; nothing is reported."
     folder = faults.noise_folder(tmp_path/"data")
-    monkeypatch.setattr(MRIFolder, "_keep", lambda *a: None)         # as if it were a large folder
+    monkeypatch.setattr(SliceMemory, "room", lambda *a: False)       # as if it were a large folder
     harm_during(monkeypatch, folder, harm)
     line = refusal("train", folder.root, "--out", tmp_path/"run", *QUICK)
     assert "04.png" in line and words in line and not (tmp_path/"run/metrics.json").exists()
