@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'evaluate_command', 'predict_command',
-           'audit_command', 'doctor_command', 'download_command', 'main']
+           'sweep_command', 'compare_command', 'audit_command', 'doctor_command', 'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
 import csv
@@ -252,6 +252,56 @@ def predict_command(run, images):
     if bad:
         raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; "
                                    "the others are in the table")
+
+# %% ../nbs/engine/40_cli.ipynb #cd7f26c0
+@cli.command("sweep")
+@click.argument("plan", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("data", required=False)
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for a run per cell and sweep.csv.  [default: runs/PLAN, by its name]")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
+              help="Cells to train at the same time.")
+@click.option("--budget", type=click.FloatRange(0), help="Minutes after which no epoch is begun.")
+@click.option("--split-seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Decides who is in which fold, for all cells.")
+def sweep_command(plan, data, out, jobs, budget, split_seed):
+    "Train every cell of PLAN (TOML) on the same folds of DATA; again: go on where it stopped."
+    from brain_tumor_nb.runs import open_folder
+    from brain_tumor_nb.sweep import run_sweep
+    out = out or Path("runs")/plan.stem
+    folder = open_folder(data)
+    _say(str(folder))
+    rows = run_sweep(plan, folder, out, jobs, budget, split_seed, _say)
+    for row in rows:
+        scores = f"accuracy {row['accuracy']}  AUROC {row['auroc']}"
+        found = scores if row["status"] == "done" else row["error"]
+        click.echo(f"{row['cell']:40} {row['status']:7} {found}".rstrip())
+    _echo(f"table: {out/'sweep.csv'}")
+    failed = [row["cell"] for row in rows if row["status"] == "failed"]
+    left = sum(row["status"] == "left" for row in rows)
+    if left:
+        _say(f"{left} of {len(rows)} cells are left: the same command goes on")
+    if failed:
+        raise click.ClickException(f"{len(failed)} of {len(rows)} cells failed: {failed[0]} "
+                                   "first, see above; the others are kept")
+
+
+@cli.command("compare")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for a page with two plots, comparison.csv and pairs.csv.")
+@click.option("--price/--no-price", default=True, show_default=True,
+              help="Measure milliseconds and memory per slice, on this machine.")
+def compare_command(runs, out, price):
+    "Compare RUNS (run folders, or the folder of a sweep) on the slices that all predicted."
+    from brain_tumor_nb.comparison import compare_runs
+    from brain_tumor_nb.core import section_text
+    section = compare_runs(runs, out, price)
+    click.echo(section_text(section))
+    if section.warning:
+        _say(f"warning: {section.warning}")
+    if out:
+        click.echo(f"page: {out/'comparison.html'}")
 
 # %% ../nbs/engine/40_cli.ipynb #34425049
 @cli.command("audit")

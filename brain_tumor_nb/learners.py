@@ -295,9 +295,9 @@ class FineTune(Learner):
                 self._save_settings(out, split)
             news = News(config.epochs, len(train), len(state.history.rows), progress, say, first)
             def after_epoch():
-                news.epoch(state.history)
                 if out and first:
                     save_checkpoint(out, state)
+                news.epoch(state.history)               # what is told is kept
             with news:
                 return self._run(state, train, valid, team, news.batch, after_epoch)
 

@@ -87,7 +87,8 @@ def train_folds(folder:MRIFolder,        # that was split
                 jobs:int=1,              # folds to train at the same time
                 progress:bool|None=None, # draw progress bars; None: only where they can be seen
                 say=lambda line: None,   # called with a line of news now and then
-                team:Team=Team()         # the processes that share each batch
+                team:Team=Team(),        # the processes that share each batch
+                seed:int|None=None       # of every training; None: that of its split
                )->tuple[list,list]:      # `Predictions` and `History` of each fold
     "Train and predict every fold."
     check_jobs(jobs, team)
@@ -96,7 +97,7 @@ def train_folds(folder:MRIFolder,        # that was split
     prepared = learner.once(store)
     def call(i):
         place = Path(out)/f"fold_{i}" if n > 1 else out
-        own = learner.with_seed(splits[i].seed)
+        own = learner.with_seed(splits[i].seed if seed is None else seed)
         return folder, store, splits[i], own, prepared, place, i, resume, team
     results = _at_once(call, n, jobs) if jobs > 1 else _in_turn(call, n, progress, say)
     preds,histories = [],[]
