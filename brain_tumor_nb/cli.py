@@ -282,8 +282,8 @@ def sweep_command(plan, data, out, jobs, budget, split_seed):
     if left:
         _say(f"{left} of {len(rows)} cells are left: the same command goes on")
     if failed:
-        raise click.ClickException(f"{len(failed)} of {len(rows)} cells failed: {failed[0]} "
-                                   "first, see above; the others are kept")
+        raise click.ClickException(f"{len(failed)} of {len(rows)} cells failed, {failed[0]} first: "
+                                   "see above; the others are kept")
 
 
 @cli.command("compare")

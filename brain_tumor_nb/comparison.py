@@ -204,19 +204,17 @@ def compare_pairs(models:list # see `load_models`
 BLUE,ORANGE = "#0072B2","#D55E00"       # safe for colour-blind readers
 
 
-def plot_scores(models:list, # see `load_models`
-                scores:list  # of each, see `score`
-               ):            # matplotlib axes
+def plot_scores(found:dict, # name of a model to its AUROC: "value", "low" and "high"
+                title:str   # of the plot
+               ):           # matplotlib axes
     "The AUROC of each model with its interval (a forest plot)."
-    ax = new_axes(7, 1.2 + .35*len(models))
-    for i,found in enumerate(scores):
-        m = found["auroc"]
+    ax = new_axes(7, 1.2 + .35*len(found))
+    for i,m in enumerate(found.values()):
         if m["low"] is not None:
             ax.plot([m["low"], m["high"]], [i, i], color=BLUE, lw=2)
         ax.plot(m["value"], i, "o", color=BLUE)
-    ax.set(yticks=range(len(models)), yticklabels=[m.name for m in models],
-           ylim=(len(models) - .5, -.5), xlabel="AUROC, with 95 % interval over patients",
-           title=f"{len(models)} models on the same {len(models[0].pred)} slices")
+    ax.set(yticks=range(len(found)), yticklabels=list(found), ylim=(len(found) - .5, -.5),
+           xlabel="AUROC, with 95 % interval over patients", title=title)
     ax.grid(axis="x", color=".9")
     return ax
 
@@ -252,12 +250,16 @@ def plot_price(models:list, # see `load_models`
         if m["low"] is not None:
             ax.plot([x[k]]*2, [100*(1 - m["high"]), 100*(1 - m["low"])], color=colour, lw=1.5)
         ax.plot(x[k], y[k], "s" if k in front else "o", color=colour)
-        ax.annotate(models[i].name, (x[k], y[k]), xytext=(6, 4), textcoords="offset points",
+        place = (6, 5) if x.argsort().argsort()[k] % 2 else (6, -11)        # by turns, to be read
+        ax.annotate(models[i].name, (x[k], y[k]), xytext=place, textcoords="offset points",
                     fontsize=8)
     ax.set(xscale="log", xlabel="milliseconds per slice, on this machine (logarithmic)",
            ylabel="error in % of slices, with 95 % interval", title="What a lower error costs")
     ax.set_xlim(x.min()/1.5, x.max()*3)
+    for axis in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+        axis("{x:g}")
     ax.set_ylim(bottom=0)
+    ax.tick_params(which="both", labelsize=9)
     ax.legend(fontsize=8)
     return ax
 
@@ -339,7 +341,9 @@ def compare_runs(paths:list,       # run folders, or folders of sweeps
     costs = [measure_cost(m.run, price) for m in models]
     pairs = compare_pairs(models)
     alt = "AUROC of each model with its interval"
-    figures = [Figure("scores", figure_png(plot_scores(models, scores)), alt)]
+    aurocs = {m.name: s["auroc"] for m,s in zip(models, scores)}
+    title = f"{len(models)} models on the same {len(models[0].pred)} slices"
+    figures = [Figure("scores", figure_png(plot_scores(aurocs, title)), alt)]
     priced = plot_price(models, scores, costs)
     if priced:
         figures.append(Figure("price", figure_png(priced), "Error of each model against time"))

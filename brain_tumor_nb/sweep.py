@@ -207,6 +207,9 @@ def train_cell(folder:MRIFolder,       # an opened folder
     if cell.probe:
         return _ask_probe(folder, groups, cell, run, splits)
     there = (run.path/"config.json").exists()
+    if there and (run.config, run.classes) != (config, classes):
+        raise ValueError(f"{run.path} holds another run: choose another folder with --out, or "
+                         "rename the cell")
     done = check_run(run, config, classes, data_hash(folder), resume=there)
     if done and [s.train for s in run.splits(folder)] != [s.train for s in splits.values()]:
         raise ValueError(f"{run.path} was trained on other slices: choose another folder with "
@@ -228,6 +231,7 @@ def train_cell(folder:MRIFolder,       # an opened folder
 
 # %% ../nbs/engine/16_sweep.ipynb #45400a2d
 _SCORES = ("accuracy", "auroc")
+_COLUMNS = [f"{score}{end}" for score in _SCORES for end in ("", "_low", "_high")]
 
 
 def _attempt(threads, folder, groups, cell, out, split_seed, until, say=lambda line: None):
@@ -248,13 +252,12 @@ def _attempt(threads, folder, groups, cell, out, split_seed, until, say=lambda l
 def _row(cell, state, out, names):
     "What the table says of a cell."
     status,error = state
-    row = dict(cell=cell.name, status=status, **{n: "" for n in names}, slices="", groups="")
-    row.update((n, v) for n,v in cell.asked)
+    empty = {name: "" for name in (*names, "slices", "groups", *_COLUMNS)}
+    row = {**dict(cell=cell.name, status=status), **empty, **dict(cell.asked)}
     if status == "done":
         run = Run(Path(out)/cell.name)
         metrics = run.metrics
-        row.update(slices=run.data["slices"] if not cell.only else len(run.predictions),
-                   groups=run.data["scored_groups"])
+        row.update(slices=len(run.predictions), groups=run.data["scored_groups"])
         for name in _SCORES:
             for key,value in metrics[name].items():
                 column = name if key == "value" else f"{name}_{key}"
@@ -270,10 +273,8 @@ def write_table(path:str|Path, # the CSV file
     "Write a row per cell."
     names = list(dict.fromkeys(n for c in cells for n,_ in c.asked))
     rows = [_row(c, states.get(c.name, ("left", "")), out, names) for c in cells]
-    scores = [f"{s}{end}" for s in _SCORES for end in ("", "_low", "_high")]
-    columns = ["cell", "status", *names, "slices", "groups", *scores, "error"]
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_file(path, text.getvalue())

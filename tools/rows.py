@@ -20,7 +20,8 @@ from brain_tumor_nb.predictions import Predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT/"nbs/studies/predictions"     # SET/SPLIT-MODEL.csv.gz, and SET/groups.csv.gz
-TABLES = ("nbs/studies/results.csv", "nbs/studies/recipe.csv", "nbs/studies/transfer.csv",
+TABLES = ("nbs/aims/*.csv", "nbs/aims/predictions", "nbs/studies/results.csv",
+          "nbs/studies/recipe.csv", "nbs/studies/transfer.csv",
           "nbs/studies/paired.csv", "nbs/studies/exhibits.csv", "nbs/studies/predictions")
 
 
