@@ -3,6 +3,7 @@ import csv
 import json
 import shutil
 import sys
+import tomllib
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ import exhibits  # noqa: E402
 import recipe  # noqa: E402
 import reference  # noqa: E402
 import rows  # noqa: E402
+from study import write_pairs  # noqa: E402
 
 
 def read(file):
@@ -331,3 +333,26 @@ def test_published_folds_keep_patients_together():
             if r[key]:
                 assert seen.setdefault(r[key], r["fold"]) == r["fold"], r
     assert len(folds["subject"]) == 209 and len(folds["cheng_file"]) == 2800
+
+
+@pytest.mark.parametrize("name", sorted(plan.stem for plan in (ROOT/"nbs/aims").glob("*.toml")
+                                        if plan.with_suffix(".csv").exists()))
+def test_committed_pairs_are_of_the_committed_predictions(name, tmp_path):
+    "Scores and tests of a study follow from its kept predictions; each row names its command."
+    aims = rows.ROOT/"nbs/aims"
+    table = read(aims/f"{name}.csv")
+    kept = {f.name.removesuffix(".csv.gz") for f in (aims/"predictions"/name).glob("*.csv.gz")}
+    assert {r["model"] for r in table} == kept
+    for row in table:
+        pred = rows.load_kept(aims/"predictions"/name/f"{row['model']}.csv.gz")
+        accuracy = (pred.probs.argmax(1) == pred.y).mean()
+        assert abs(accuracy - float(row["accuracy"])) < 1e-5
+        assert row["command"].endswith(row["model"])
+    if len(table) > 1:
+        cells = list(tomllib.loads((aims/f"{name}.toml").read_text())["cells"])
+        write_pairs(name, "cheng", cells, tmp_path, aims/"predictions")
+        made, committed = (read(at/f"{name}_pairs.csv") for at in (tmp_path, aims))
+        assert [(p["a"], p["b"]) for p in made] == [(p["a"], p["b"]) for p in committed]
+        for new,old in zip(made, committed):
+            assert abs(float(new["auroc"]) - float(old["auroc"])) < 1e-4
+            assert abs(float(new["p_auroc"]) - float(old["p_auroc"])) < 1e-3

@@ -111,3 +111,20 @@ def test_duplicates(tool, tmp_path):
     assert int(mirrored["at_0.90"]) == int(mirrored["pairs"]) > 20
     assert found["cheng", "all", "two subjects joined"]["at_0.90"] == "0"
     assert found["brain_mri_4class", "all", "one slice of cheng"]["at_0.90"] == "5"
+
+
+def test_study(tool, tmp_path):
+    "Cell by cell; what is there is left alone; the pairs are those of the kept predictions."
+    plan, out = tmp_path/"few.toml", tmp_path/"out"
+    plan.write_text("[all]\nfolds = 3\nfreeze = true\n[cells]\nsmall = {size = 32}\n"
+                    "hog = {probe = \"hog\"}\nnearest = {probe = \"nearest\"}\n")
+    args = "study", plan, "sample", SAMPLE, "--out", out, "--work", tmp_path/"work"
+    assert tool(*args, "--cell", "hog") == 0 and not (out/"few_pairs.csv").exists()
+    first = rows(out/"few.csv")
+    assert tool(*args) == 0
+    made = rows(out/"few.csv")
+    assert made[0] == first[0] and [r["model"] for r in made] == ["hog", "small", "nearest"]
+    assert made[1]["parameters"] and not made[0]["parameters"]
+    pairs = {(p["a"], p["b"]) for p in rows(out/"few_pairs.csv")}
+    assert pairs == {("small", "hog"), ("small", "nearest"), ("hog", "nearest")}
+    assert tool(*args, "--cell", "nose") == 2

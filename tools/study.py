@@ -3,7 +3,8 @@
     python tools/study.py ladder cheng FOLDER                    all that are not there yet
     python tools/study.py ladder cheng FOLDER --cell resnet18    one; may be repeated
 
-NAME.toml is a plan as `btnb sweep` takes it; the second word is the name of the set. A row is left
+NAME.toml is a plan as `btnb sweep` takes it (or give a file of another folder); the second word is
+the name of the set. A row is left
 alone that is there with the same fingerprints (of the data, of the settings), and a training that
 was stopped goes on from its last epoch. Predictions are kept in nbs/aims/predictions/NAME, and
 every pair of them is tested anew after each cell, so that no slices are needed to test them again.
@@ -44,12 +45,12 @@ def settings(cell):
 
 class Study:
     "The tables of one plan on one set."
-    def __init__(self, name, data, folder, out, work):
-        self.name,self.data,self.folder,self.out,self.work = name,data,folder,out,work
-        self.cells = read_plan(AIMS/f"{name}.toml", len(folder))
+    def __init__(self, plan, data, folder, out, work):
+        self.name,self.data,self.folder,self.out,self.work = plan.stem,data,folder,out,work
+        self.cells = read_plan(plan, len(folder))
         self.groups = find_groups(folder, self.cells[0].config.split)
-        self.table,self.commit = out/f"{name}.csv",commit()
-        self.kept = out/"predictions"/name
+        self.table,self.commit = out/f"{plan.stem}.csv",commit()
+        self.kept = out/"predictions"/plan.stem
 
     def facts(self, cell):
         "What tells whether a row is there already."
@@ -76,17 +77,17 @@ class Study:
 
     def pairs(self):
         "Test every pair of the cells of the plan that are there."
-        write_pairs(self.name, self.data, [c.name for c in self.cells], self.out)
+        write_pairs(self.name, self.data, [c.name for c in self.cells], self.out, self.kept.parent)
 
 
-def write_pairs(name, data, cells, out=AIMS):
+def write_pairs(name, data, cells, out, kept):
     "Test every pair of kept predictions, on the slices that all of them hold."
-    files = [out/"predictions"/name/f"{cell}.csv.gz" for cell in cells]
+    files = [kept/name/f"{cell}.csv.gz" for cell in cells]
     found = {f.name.removesuffix(".csv.gz"): load_kept(f) for f in files if f.exists()}
     if len(found) < 2:
         return
     both = set.intersection(*(set(p.paths) for p in found.values()))
-    group_of = load_groups(data, out/"predictions")
+    group_of = load_groups(data, kept)
     models = []
     for cell,pred in found.items():
         pred = pred[np.isin(pred.paths, list(both))]
@@ -99,7 +100,7 @@ def write_pairs(name, data, cells, out=AIMS):
 def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("name", help="of the plan, nbs/aims/NAME.toml")
+    p.add_argument("name", help="of the plan, nbs/aims/NAME.toml, or a file")
     p.add_argument("data", help="name of the set, such as cheng")
     p.add_argument("folder", type=Path, help="with one sub-folder per class")
     p.add_argument("--cell", action="append", help="which; may be repeated  [default: all]")
@@ -107,8 +108,9 @@ def main():
     p.add_argument("--work", type=Path, help="folder for networks  [default: runs/NAME]")
     a = p.parse_args()
     try:
-        study = Study(a.name, a.data, MRIFolder(a.folder, scan=(thumbnail,)), a.out,
-                      a.work or ROOT/"runs"/a.name)
+        plan = Path(a.name) if a.name.endswith(".toml") else AIMS/f"{a.name}.toml"
+        study = Study(plan, a.data, MRIFolder(a.folder, scan=(thumbnail,)), a.out,
+                      a.work or ROOT/"runs"/plan.stem)
         unknown = set(a.cell or ()) - {c.name for c in study.cells}
         if unknown:
             p.error(f"{a.name} has no cell {min(unknown)}: it has "
