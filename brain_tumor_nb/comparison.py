@@ -107,7 +107,19 @@ class Cost:
     multiply_adds:int|None=None # of one slice through it, once
     seconds:float|None=None     # to train all folds, epochs alone
     milliseconds:float|None=None# per slice, predicted in batches of 16 by one network
-    megabytes:float|None=None   # most memory of the process that predicts; None on Windows
+    megabytes:float|None=None   # most memory of the process that predicts, libraries included
+
+
+def _peak_memory():
+    "Most memory that this process ever held, megabytes; None where the system does not tell."
+    status = Path("/proc/self/status")
+    if status.exists():             # on Linux getrusage also counts the process that started this
+        line, = [text for text in status.read_text().splitlines() if text.startswith("VmHWM")]
+        return int(line.split()[1])*1024/1e6
+    if sys.platform == "darwin":
+        import resource
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e6
+    return None
 
 
 def _predict_and_tell(part, slices=16, repeats=3):
@@ -121,11 +133,7 @@ def _predict_and_tell(part, slices=16, repeats=3):
         learner.predict(pixels)
         taken.append(time.perf_counter() - start)
     found = dict(milliseconds=1000*float(np.median(taken[1:]))/slices)
-    if sys.platform != "win32":
-        import resource
-        unit = 1 if sys.platform == "darwin" else 1024
-        found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*unit/1e6
-    print(json.dumps(found))
+    print(json.dumps(dict(found, megabytes=_peak_memory())))
 
 
 def train_seconds(run:Run # finished
