@@ -267,10 +267,14 @@ def predict_command(run, images):
 def sweep_command(plan, data, out, jobs, budget, split_seed):
     "Train every cell of PLAN (TOML) on the same folds of DATA; again: go on where it stopped."
     from brain_tumor_nb.runs import open_folder
+    from brain_tumor_nb.splitting import describe_subjects
     from brain_tumor_nb.sweep import run_sweep
     out = out or Path("runs")/plan.stem
     folder = open_folder(data)
     _say(str(folder))
+    for path,reason in folder.bad[:10]:
+        _say(f"left out {path}: {reason}")
+    _say(describe_subjects(folder))
     rows = run_sweep(plan, folder, out, jobs, budget, split_seed, _say)
     for row in rows:
         scores = f"accuracy {row['accuracy']}  AUROC {row['auroc']}"
@@ -289,7 +293,7 @@ def sweep_command(plan, data, out, jobs, budget, split_seed):
 @cli.command("compare")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path),
-              help="Folder for a page with two plots, comparison.csv and pairs.csv.")
+              help="Folder for a page with plots, comparison.csv and pairs.csv.")
 @click.option("--price/--no-price", default=True, show_default=True,
               help="Measure milliseconds and memory per slice, on this machine.")
 def compare_command(runs, out, price):
@@ -398,7 +402,8 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
     try:
         _call([a for a in args if a != "--debug"])
     except (KeyboardInterrupt, click.Abort):
-        stop(130, "interrupted; whole epochs are kept in the run folder, go on with --resume")
+        stop(130, "interrupted; whole epochs are kept in the run folder, go on with --resume "
+                  "(a sweep: with the same command)")
     except click.exceptions.NoArgsIsHelpError as e:
         click.echo(e.ctx.get_help())
         sys.exit(2)

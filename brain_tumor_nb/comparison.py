@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'Model', 'find_runs', 'load_models', 'same_folds', 'Cost', 'train_seconds', 'measure_cost', 'Pair',
-           'compare_pairs', 'plot_scores', 'pareto', 'plot_price', 'models_table', 'pairs_table', 'pairs_sentence',
-           'compare_runs', 'model_rows', 'write_comparison']
+           'design_effect', 'compare_pairs', 'plot_scores', 'plot_pairs', 'pareto', 'plot_price', 'models_table',
+           'pairs_table', 'pairs_sentence', 'compare_runs', 'model_rows', 'write_comparison']
 
 # %% ../nbs/aims/21_comparison.ipynb #867f7de1
 import csv
@@ -53,6 +53,12 @@ def find_runs(paths:list # run folders, or folders of sweeps
     return found
 
 
+def _numbered(values):
+    "Numbers from 0 in the order of appearance: the same for the same partition."
+    of = {value: i for i,value in enumerate(dict.fromkeys(list(values)))}
+    return tuple(of[value] for value in values)
+
+
 def _model(path):
     "A model, or a `ValueError` that says what its folder lacks."
     run = Run(path)
@@ -76,7 +82,8 @@ def load_models(paths:list   # run folders, or folders of sweeps; two models or 
             raise ValueError(f"{model.name} is of other slices than {first.name}: compare runs on "
                              "the same folder")
         if model.pred.classes != first.pred.classes:
-            raise ValueError(f"{model.name} has other classes than {first.name}")
+            raise ValueError(f"{model.name} has other classes than {first.name}: compare runs with "
+                             "the same ones")
     both = set.intersection(*(set(m.pred.paths) for m in models))
     if not both:
         raise ValueError("no slice was predicted by all of these runs: train them on the same "
@@ -85,6 +92,10 @@ def load_models(paths:list   # run folders, or folders of sweeps; two models or 
         order = np.argsort(pred.paths, kind="stable")
         return pred[order[np.isin(np.array(pred.paths)[order], list(both))]]
     models = [replace(m, pred=shared(m.pred)) for m in models]
+    for model in models[1:]:
+        if _numbered(model.pred.groups) != _numbered(models[0].pred.groups):
+            raise ValueError(f"{model.name} keeps other slices together than {models[0].name}: "
+                             "train both with one --split")
     names = [m.name for m in models]
     if len(set(names)) < len(names):
         models = [replace(m, name=m.run.path.as_posix()) for m in models]
@@ -94,10 +105,7 @@ def load_models(paths:list   # run folders, or folders of sweeps; two models or 
 def same_folds(models:list # see `load_models`
               )->bool:     # False if some pair of slices is together in one and apart in another
     "Whether all models held out the same slices together."
-    def numbered(folds):
-        of = {fold: i for i,fold in enumerate(dict.fromkeys(folds))}
-        return [of[fold] for fold in folds]
-    return len({tuple(numbered(m.pred.folds)) for m in models}) == 1
+    return len({_numbered(m.pred.folds) for m in models}) == 1
 
 # %% ../nbs/aims/21_comparison.ipynb #9dcf073c
 @dataclass
@@ -149,20 +157,18 @@ def train_seconds(run:Run # finished
 
 def measure_cost(run:Run,          # finished
                  predict:bool=True # also measure a prediction, in a process of its own
-                )->Cost:           # empty where predictions were made elsewhere
+                )->Cost:           # empty where there are no weights; a failed measurement is None
     "What a run's network costs, on this machine."
-    if run.config is None:
-        return Cost()
     part = run.parts[0]
+    if not (part/"model.safetensors").exists():
+        return Cost()
     counted = count_model(load_learner(part).model, run.config.size)
     found = {}
     if predict:
         code = f"from brain_tumor_nb.comparison import _predict_and_tell as f; f({str(part)!r})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:]
-            raise RuntimeError(f"{part}: a prediction could not be measured: {' '.join(last)}")
-        found = json.loads(done.stdout.splitlines()[-1])
+        if not done.returncode:                     # else it stays unknown
+            found = json.loads(done.stdout.splitlines()[-1])
     return Cost(counted.parameters, counted.multiply_adds, train_seconds(run), **found)
 
 # %% ../nbs/aims/21_comparison.ipynb #6c9216fd
@@ -181,7 +187,17 @@ class Pair:
     p_accuracy:float    # McNemar's test over groups
     holm_auroc:float=1. # p of all pairs together, corrected by Holm
     holm_accuracy:float=1.
-    needed:int|None=None # slices that would show such a difference of accuracy; None if it is 0
+    needed:int|None=None # slices that show such a difference of accuracy, see `images_needed`
+
+
+def design_effect(a:Predictions, # with groups
+                  b:Predictions  # of another model, of the same slices in the same order
+                 )->float:       # 1 or more; 1 where the slices of a group are independent
+    "How many times more slices are needed because those of a group go together (Kish 1965)."
+    differ = (a.probs.argmax(1) == a.y).astype(float) - (b.probs.argmax(1) == b.y)
+    rest = differ - differ.mean()
+    sums = np.bincount(np.unique(a.groups, return_inverse=True)[1], rest)
+    return float(max(1, (sums**2).sum()/max((rest**2).sum(), 1e-12)))
 
 
 def _pair(a, b):
@@ -189,11 +205,10 @@ def _pair(a, b):
     groups = a.pred.groups
     ranked,right = compare_auroc(a.pred, b.pred, groups),mcnemar(a.pred, b.pred, groups)
     n,one,other = len(a.pred),right["only_a"],right["only_b"]
-    p1 = float((a.pred.probs.argmax(1) == a.pred.y).mean())
-    p2 = p1 - (one - other)/n
+    p1,p2 = [float((m.pred.probs.argmax(1) == m.pred.y).mean()) for m in (a, b)]
     needed = None
     if one != other:
-        needed = images_needed(p1, p2, (one + other)/n, per_group=n/len(set(groups.tolist())))
+        needed = images_needed(p1, p2, (one + other)/n, per_group=design_effect(a.pred, b.pred))
     return Pair(a.name, b.name, ranked["difference"], ranked["low"], ranked["high"], ranked["p"],
                 p1 - p2, one, other, right["p"], needed=needed)
 
@@ -227,6 +242,25 @@ def plot_scores(found:dict, # name of a model to its AUROC: "value", "low" and "
     return ax
 
 
+def plot_pairs(pairs:list, # of `Pair`
+               most:int=20 # how many at most, the surest first
+              ):           # matplotlib axes
+    "The difference of AUROC of each pair with its interval; squares where it is not by chance."
+    pairs = sorted(pairs, key=lambda p: p.p_auroc)[:most]
+    ax = new_axes(8, 1.2 + .32*len(pairs))
+    for i,p in enumerate(pairs):
+        sure = p.holm_auroc < .05
+        colour = ORANGE if sure else BLUE
+        ax.plot([p.low, p.high], [i, i], color=colour, lw=2)
+        ax.plot(p.auroc, i, "s" if sure else "o", color=colour)
+    ax.axvline(0, color=".6", ls=":")
+    ax.set(yticks=range(len(pairs)), yticklabels=[f"{p.a} less {p.b}" for p in pairs],
+           ylim=(len(pairs) - .5, -.5), xlabel="difference of AUROC, with 95 % interval of its own",
+           title="Pairs (squares: p below 0.05 after Holm's correction)")
+    ax.tick_params(axis="y", labelsize=8)
+    return ax
+
+
 def pareto(costs,  # float [M], lower is better
            errors  # float [M], lower is better
           )->list: # indices, from the cheapest to the best
@@ -243,7 +277,7 @@ def plot_price(models:list, # see `load_models`
                scores:list, # of each, see `score`
                costs:list   # a `Cost` for each; without milliseconds it is left out
               ):            # matplotlib axes; None where no cost is known
-    "Error against milliseconds, with the models that are worth their price."
+    "Error against milliseconds, and the models that none beats in both."
     known = [i for i,c in enumerate(costs) if c.milliseconds]
     if not known:
         return None
@@ -251,7 +285,8 @@ def plot_price(models:list, # see `load_models`
     x = np.array([costs[i].milliseconds for i in known])
     y = np.array([100*(1 - scores[i]["accuracy"]["value"]) for i in known])
     front = pareto(x, y)
-    ax.step(x[front], y[front], color=".6", where="post", zorder=0, label="worth their price")
+    ax.step(x[front], y[front], color=".6", where="post", zorder=0,
+            label="no other is quicker and better")
     for k,i in enumerate(known):
         m = scores[i]["accuracy"]
         colour = ORANGE if k in front else BLUE
@@ -296,42 +331,52 @@ def _p(value):
     return "< 0.001" if value < .001 else f"{value:.3f}"
 
 
+def _needed(pair):
+    "Slices that would show a difference of accuracy, as text."
+    if pair.needed is None or pair.holm_accuracy < .05:
+        return "–"
+    return f"{pair.needed:,}" if pair.needed <= 100_000 else "> 100,000"
+
+
 def pairs_table(pairs:list # of `Pair`
                )->Table:
     "A row per pair, the surest first."
-    head = ["first", "second", "difference of AUROC", "95 % interval", "p (Holm)",
-            "only first right", "only second right", "p (Holm) ", "slices needed"]
+    head = ["first", "second", "difference of AUROC", "95 % interval", "p of AUROC (Holm)",
+            "only first right", "only second right", "p of accuracy (Holm)", "slices needed"]
     rows = [[p.a, p.b, f"{p.auroc:+.3f}", f"{p.low:+.3f} to {p.high:+.3f}", _p(p.holm_auroc),
              str(p.only_a), str(p.only_b), _p(p.holm_accuracy),
-             "–" if p.needed is None else f"{p.needed:,}"]
+             _needed(p)]
             for p in sorted(pairs, key=lambda p: p.p_auroc)]
     return Table(head, rows, "Every pair", folded=len(rows) > 15)
 
 
 def pairs_sentence(pairs:list # of `Pair`
                   )->str:
-    "Which differences are real."
+    "Which differences of these trained models are not by chance."
     real = [p for p in pairs if p.holm_auroc < .05]
-    said = (f"Of {len(pairs)} pairs, {len(real)} differ in AUROC by more than chance (p below 0.05 "
-            "after Holm's correction).")
+    right = sum(p.holm_accuracy < .05 for p in pairs)
+    said = (f"Of {len(pairs)} pairs, {len(real)} differ in AUROC and {right} in accuracy by more "
+            "than chance (p below 0.05 after Holm's correction).")
     if 0 < len(real) <= 3:
         named = [f"{p.a if p.auroc > 0 else p.b} is better than {p.b if p.auroc > 0 else p.a}"
                  for p in real]
         said += f" {'; '.join(named)}."
-    if len(real) < len(pairs):
+    if right < len(pairs):
         said += (" For the others the last column says how many slices would show a difference of "
-                 "accuracy as large as the one found, if it is there.")
+                 "accuracy as large as the one found, with a probability of 80 % in one test.")
     return said
 
 
 def _notes(models):
     "How it was measured."
     said = ["Paired DeLong tests for AUROC and McNemar's for accuracy, over groups of slices that "
-            "belong together; Holm's correction over all pairs. Training anew with other seeds is "
-            "not in the intervals.",
+            "belong together; Holm's correction over all pairs, for AUROC and for accuracy by "
+            "itself; intervals are of one pair each. The tests are of these trained networks: "
+            "training anew with another seed is not in them.",
             "Milliseconds are per slice, in batches of 16, by the network of one fold with all its "
             "views; MB are the most memory of that process, libraries included. Both are of this "
-            "machine. Minutes to train are those of the machine that trained, validation left out."]
+            "machine. Minutes to train are of the epochs, on the machine that trained; a dash "
+            "where there were none, or where nothing could be measured."]
     chosen = [m.name for m in models if m.run.config and m.run.config.keep != "last"]
     if chosen:
         said.append(f"The epoch of {', '.join(chosen)} was chosen on these slices, so these "
@@ -352,6 +397,8 @@ def compare_runs(paths:list,       # run folders, or folders of sweeps
     aurocs = {m.name: s["auroc"] for m,s in zip(models, scores)}
     title = f"{len(models)} models on the same {len(models[0].pred)} slices"
     figures = [Figure("scores", figure_png(plot_scores(aurocs, title)), alt)]
+    figures.append(Figure("pairs", figure_png(plot_pairs(pairs)),
+                          "Difference of AUROC of each pair with its interval"))
     priced = plot_price(models, scores, costs)
     if priced:
         figures.append(Figure("price", figure_png(priced), "Error of each model against time"))

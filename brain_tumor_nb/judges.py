@@ -10,10 +10,11 @@ from .calibration import judge_calibration
 from .probes import judge_probes
 from .runs import judge_score
 from .transfer import judge_transfer
+from .tumour_types import judge_types
 
 # %% ../nbs/engine/39_judges.ipynb #5bf3d5d6
 JUDGES = dict(probes=judge_probes, score=judge_score, transfer=judge_transfer,
-              calibration=judge_calibration)   # asked by every run
+              types=judge_types, calibration=judge_calibration)   # asked by every run
 SLOW = {}                                      # asked by name alone
 
 

@@ -7,7 +7,7 @@ NAME.toml is a plan as `btnb sweep` takes it (or give a file of another folder);
 the name of the set. A row is left
 alone that is there with the same fingerprints (of the data, of the settings), and a training that
 was stopped goes on from its last epoch. Predictions are kept in nbs/aims/predictions/NAME, and
-every pair of them is tested anew after each cell, so that no slices are needed to test them again.
+every pair of them is tested anew at the end, so that no slices are needed to test them again.
 Milliseconds and memory are of this machine; seconds are of the training, without validation.
 """
 import argparse
@@ -77,7 +77,8 @@ class Study:
 
     def pairs(self):
         "Test every pair of the cells of the plan that are there."
-        write_pairs(self.name, self.data, [c.name for c in self.cells], self.out, self.kept.parent)
+        cells = [cell.name for cell in self.cells if self.there(cell)]
+        write_pairs(self.name, self.data, cells, self.out, self.kept.parent)
 
 
 def write_pairs(name, data, cells, out, kept):
@@ -105,12 +106,14 @@ def main():
     p.add_argument("folder", type=Path, help="with one sub-folder per class")
     p.add_argument("--cell", action="append", help="which; may be repeated  [default: all]")
     p.add_argument("--out", type=Path, default=AIMS, help="folder of the tables")
-    p.add_argument("--work", type=Path, help="folder for networks  [default: runs/NAME]")
+    p.add_argument("--work", type=Path,
+                   help="folder for networks, each removed once its row is written  "
+                        "[default: runs/study-NAME]")
     a = p.parse_args()
     try:
         plan = Path(a.name) if a.name.endswith(".toml") else AIMS/f"{a.name}.toml"
         study = Study(plan, a.data, MRIFolder(a.folder, scan=(thumbnail,)), a.out,
-                      a.work or ROOT/"runs"/plan.stem)
+                      a.work or ROOT/f"runs/study-{plan.stem}")
         unknown = set(a.cell or ()) - {c.name for c in study.cells}
         if unknown:
             p.error(f"{a.name} has no cell {min(unknown)}: it has "
@@ -119,7 +122,7 @@ def main():
         for cell in study.cells:
             if not study.there(cell) and (not a.cell or cell.name in a.cell):
                 study.measure(cell)
-                study.pairs()
+        study.pairs()
     except (ValueError, OSError, RuntimeError) as e:
         raise SystemExit(f"study.py: {e}") from None
 
