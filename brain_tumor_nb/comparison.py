@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'Model', 'find_runs', 'load_models', 'same_folds', 'Cost', 'train_seconds', 'measure_cost', 'Pair',
-           'design_effect', 'compare_pairs', 'plot_scores', 'plot_pairs', 'pareto', 'plot_price', 'models_table',
-           'pairs_table', 'pairs_sentence', 'compare_runs', 'model_rows', 'write_comparison']
+           'design_effect', 'compare_pairs', 'plot_scores', 'plot_pairs', 'pareto', 'plot_price', 'scores_table',
+           'price_table', 'pairs_table', 'pairs_sentence', 'compare_runs', 'model_rows', 'write_comparison']
 
 # %% ../nbs/aims/21_comparison.ipynb #867f7de1
 import csv
@@ -312,18 +312,29 @@ def _number(value, digits=1, scale=1):
     return "–" if value is None else f"{value/scale:,.{digits}f}"
 
 
-def models_table(models:list, # see `load_models`
-                 scores:list, # of each, see `score`
-                 costs:list   # a `Cost` for each
+def scores_table(models:list, # see `load_models`
+                 scores:list  # of each, see `score`
                 )->Table:
-    "A row per model: scores and price."
-    head = ["model", "AUROC", "95 % interval", "accuracy", "95 % interval", "million parameters",
-            "million multiply-adds", "minutes to train", "ms per slice", "MB"]
-    rows = [[m.name, *metric_texts("auroc", s["auroc"]), *metric_texts("accuracy", s["accuracy"]),
-             _number(c.parameters, 1, 1e6), _number(c.multiply_adds, 0, 1e6),
+    "A row per model: AUROC and accuracy."
+    rows = [[m.name, *metric_texts("auroc", s["auroc"]), *metric_texts("accuracy", s["accuracy"])]
+            for m,s in zip(models, scores)]
+    return Table(["model", "AUROC", "95 % interval", "accuracy", "95 % interval"], rows)
+
+
+def price_table(models:list, # see `load_models`
+                costs:list   # a `Cost` for each
+               )->Table:
+    "A row per model: what it costs."
+    head = ["model", "M weights", "M multiply-adds", "minutes", "ms per slice", "MB"]
+    rows = [[m.name, _number(c.parameters, 1, 1e6), _number(c.multiply_adds, 0, 1e6),
              _number(c.seconds, 1, 60), _number(c.milliseconds), _number(c.megabytes, 0)]
-            for m,s,c in zip(models, scores, costs)]
-    return Table(head, rows)
+            for m,c in zip(models, costs)]
+    return Table(head, rows, "The price (M: million; minutes to train)")
+
+
+def _signed(value):
+    "A difference as text."
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _p(value):
@@ -341,13 +352,15 @@ def _needed(pair):
 def pairs_table(pairs:list # of `Pair`
                )->Table:
     "A row per pair, the surest first."
-    head = ["first", "second", "difference of AUROC", "95 % interval", "p of AUROC (Holm)",
-            "only first right", "only second right", "p of accuracy (Holm)", "slices needed"]
-    rows = [[p.a, p.b, f"{p.auroc:+.3f}", f"{p.low:+.3f} to {p.high:+.3f}", _p(p.holm_auroc),
+    head = ["first", "second", "AUROC", "95 % interval", "p (AUROC)", "only first",
+            "only second", "p (accuracy)", "slices needed"]
+    rows = [[p.a, p.b, _signed(p.auroc), f"{_signed(p.low)} to {_signed(p.high)}", _p(p.holm_auroc),
              str(p.only_a), str(p.only_b), _p(p.holm_accuracy),
              _needed(p)]
             for p in sorted(pairs, key=lambda p: p.p_auroc)]
-    return Table(head, rows, "Every pair", folded=len(rows) > 15)
+    title = ("Every pair: difference of AUROC, slices that only one has right; p after Holm's "
+             "correction")
+    return Table(head, rows, title, folded=len(rows) > 15)
 
 
 def pairs_sentence(pairs:list # of `Pair`
@@ -409,7 +422,8 @@ def compare_runs(paths:list,       # run folders, or folders of sweeps
         "The models were not trained on the same folds: a part of the differences may come from "
         "that.")
     section = Section("comparison", f"{len(models)} models compared", said,
-                      [models_table(models, scores, costs), pairs_table(pairs)], figures,
+                      [scores_table(models, scores), price_table(models, costs),
+                       pairs_table(pairs)], figures,
                       warning=warning, weight=2*bool(warning), notes=_notes(models))
     if out is not None:
         write_comparison(out, section, models, scores, costs, pairs)
