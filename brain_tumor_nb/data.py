@@ -286,7 +286,7 @@ class MRIFolder(ImageFolder):
 
     def make_dataset(self, directory, class_to_idx, *args, **kwargs):
         files = [f"{c}/{f}" for c in class_to_idx for f in list_files(Path(directory)/c)]
-        good,self.digests,self.facts = [],[],[]
+        good,self.digests,self.facts,self.sizes = [],[],[],[]
         checked = in_threads(lambda f: self._check(directory, f), files, 64)
         for file,(im,reason,values) in zip(files, checked):
             if reason:
@@ -295,6 +295,7 @@ class MRIFolder(ImageFolder):
             good.append(file)
             self.digests.append(im.info["sha256"])
             self.facts.append(im.info["facts"])
+            self.sizes.append(im.size)                  # upright, as `load` gives it
             self.memory.add(len(good) - 1, im, values)
         if self.strict and self.bad:
             file,reason = self.bad[0]
@@ -352,7 +353,7 @@ class MRIFolder(ImageFolder):
         name = (self.manifest or {}).get(file, {}).get("mask")
         if name is None:
             return None
-        size = self.load(i).size
+        size = self.sizes[i]
         if not name:
             return np.zeros(size[::-1], bool)
         try:

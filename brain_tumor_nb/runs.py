@@ -625,7 +625,7 @@ def evaluate_run(run:str|Path,           # run folder
                 )->Run:                  # finished; its networks are those of `Run.trained`
     "Score a run's networks on another folder."
     trained = Run(run)
-    learners,folder = trained.learners(),open_folder(data)
+    learners,folder = trained.learners(),open_folder(data, judges)
     config = learners[0].config
     say(str(folder))
     check_classes(learners[0].classes, folder, mapping)

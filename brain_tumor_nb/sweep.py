@@ -183,7 +183,7 @@ def cell_splits(folder:MRIFolder, # an opened folder
 
 def _words(cell):
     "What predicted each slice, in a sentence."
-    what = f"the probe {cell.probe}" if cell.probe else "a network"
+    what = f"the probe {cell.probe} (seed {cell.config.seed})" if cell.probe else "a network"
     share = f", on {cell.share:.0%} of the patients for training"*(cell.share < 1)
     folds = f"folds {', '.join(map(str, cell.only))} of {cell.config.folds}" if cell.only else (
         f"{cell.config.folds} folds, pooled")

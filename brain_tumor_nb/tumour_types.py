@@ -28,6 +28,7 @@ def lesion_facts(folder:MRIFolder, # an opened folder
                  rows=None         # indices of slices; None: all
                 )->list:           # a `Lesion` per slice; None where no mask is known
     "Where the lesion of each slice lies, and how large it is."
+    boxes = folder.of_all(head_box)
     def facts(i):
         try:
             mask = folder.mask(i)
@@ -36,7 +37,7 @@ def lesion_facts(folder:MRIFolder, # an opened folder
         if mask is None:
             return None
         plane = folder.manifest[folder.paths[i]].get("plane", "")
-        left,top,right,bottom = head_box(folder.load(i))
+        left,top,right,bottom = boxes[i]
         rows,columns = np.nonzero(mask)
         if not len(rows):
             return Lesion(plane, 0., np.nan, np.nan)
@@ -186,9 +187,12 @@ def judge_types(run,   # a `Run` with predictions
             "some are extreme by chance."]
     facts = {name: dict(slices=slices, groups=groups, **rate) for name,slices,groups,rate in rows}
     figure = Figure("errors", figure_png(plot_errors(rows, "Where the errors lie")),
-                    "Share of errors by plane, by size of the lesion and by its place")
+                    "Share of errors by class, by plane, by size and place of the lesion")
     head = ["slices with", "slices", "groups", "called wrongly", "95 % interval"]
     return Section("types", "Where the errors lie", said, [Table(head, cells)], [figure], facts)
+
+
+judge_types.scan = (head_box,)      # asked of each slice when its folder is opened
 
 # %% ../nbs/aims/20_types.ipynb #3887766c
 def position_features(facts:list # a `Lesion` per slice, all with a lesion

@@ -20,8 +20,7 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     "What takes long runs with --all alone; whole folders of notebooks begin, others fill up."
-    first = "tests/test_notebooks.py::test_notebooks["
-    items.sort(key=lambda item: not item.nodeid.startswith(first))
+    items.sort(key=lambda item: "-simulated]" not in item.name and "-data]" not in item.name)
     long = [item for item in items if item.get_closest_marker("long")]
     if long and not config.getoption("--all"):
         config.hook.pytest_deselected(items=long)

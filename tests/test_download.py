@@ -870,6 +870,7 @@ def test_command_says_the_licence(run, tmp_path):
 # --------------------------------------------------------------------------------------------------
 # tools/hashes.py
 
+@pytest.mark.long
 def test_tool_lists_hashes_of_bytes(run, root, tmp_path):
     for name in FILES:
         (tmp_path/"set"/name).parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,6 @@ ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent/"shared/data/brain_tumor_dataset"
 NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb")
                    if ".ipynb_checkpoints" not in path.parts)
-by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
 
 # the others see simulated slices and the sample alone
 READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'
@@ -41,16 +39,17 @@ def test_notebooks(run, paths, reads, request):
     assert out.count("- Completed") == len(paths) and "Success" in out, out
 
 
-def nbval(run, root, path, rc=0):
-    "Runs `pytest --nbval` on one notebook of the checkout, or copy of it, at `root`."
+def nbval(run, root, *paths, rc=0):
+    "Runs `pytest --nbval` on notebooks of the checkout, or a copy of one, at `root`."
     return run("python", "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-p", "no:xdist",
-               "--color=no", path.relative_to(root), cwd=root, rc=rc)
+               "--color=no", *(path.relative_to(root) for path in paths), cwd=root, rc=rc)
 
 
-@by_name
-def test_stored_outputs(run, path):
+@pytest.mark.parametrize("paths, reads", batches())
+def test_stored_outputs(run, paths, reads):
     "What a notebook stores is what it prints now, word for word; pictures are not compared."
-    assert " passed" in nbval(run, ROOT, path)
+    out = nbval(run, ROOT, *paths)
+    assert " passed" in out and all(path.relative_to(ROOT).as_posix() in out for path in paths)
 
 
 def first_text(cells):

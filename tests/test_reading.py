@@ -51,6 +51,15 @@ def btnb(monkeypatch):
     return run
 
 
+def masks(opened, *folders):
+    "How many masks were read, each once."
+    known = {f for folder in folders for f in slices(folder)}
+    inside = tuple(str(Path(folder).resolve()) for folder in folders)
+    read = {f: n for f,n in opened.items() if f not in known and f.startswith(inside)}
+    assert set(read.values()) <= {1}
+    return len(read)
+
+
 def slices(folder):
     "The files of the slices of a folder, without masks."
     return [str(Path(f).resolve()) for f,_ in MRIFolder(folder).samples]
@@ -61,11 +70,13 @@ def test_each_slice_is_read_once(btnb, folders, tmp_path):
     first, second = folders
     both = [*slices(first), *slices(second)]
     opened, decoded = btnb("train", first, "--out", tmp_path/"run", "--folds", 2, *QUICK)
-    assert {opened[f] for f in slices(first)} == {1} and decoded == len(slices(first))
+    assert {opened[f] for f in slices(first)} == {1}
+    assert decoded == len(slices(first)) + masks(opened, first)
     for command in (("evaluate", tmp_path/"run", second, "--against", first),
                     ("audit", second, "--against", first, "--html", tmp_path/"audit.html")):
         opened, decoded = btnb(*command)
-        assert {opened[f] for f in both} == {1} and decoded == len(both), command[0]
+        assert {opened[f] for f in both} == {1}, command[0]
+        assert decoded == len(both) + masks(opened, first, second), command[0]
 
 
 def read_again(monkeypatch):
@@ -82,7 +93,7 @@ def test_without_room_slices_are_read_twice(btnb, folders, tmp_path, monkeypatch
     opened, decoded = btnb("train", first, "--out", tmp_path/"run", "--folds", 2, *QUICK)
     shown = 16                                          # slices of the report's picture of errors
     assert {opened[f] for f in slices(first)} <= {2, 3}
-    assert decoded <= 2*len(slices(first)) + shown
+    assert decoded <= 2*len(slices(first)) + shown + masks(opened, first)
     opened, decoded = btnb("evaluate", tmp_path/"run", second, "--against", first)
     assert {opened[f] for f in slices(first)} == {1}
     assert {opened[f] for f in slices(second)} <= {2, 3}

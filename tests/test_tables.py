@@ -73,6 +73,7 @@ def test_what_is_measured_is_left_alone(measured):
     assert (folder/"results.csv").read_bytes() == before
 
 
+@pytest.mark.long
 def test_one_fold_never_replaces_all(measured):
     folder, reference = measured
     reference("--model", "tutorial", "--split", "patients", "--fold", 1)
