@@ -19,12 +19,20 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    "What takes long runs with --all alone; whole folders of notebooks begin, others fill up."
-    items.sort(key=lambda item: "-simulated]" not in item.name and "-data]" not in item.name)
+    "What takes long runs with --all alone."
     long = [item for item in items if item.get_closest_marker("long")]
     if long and not config.getoption("--all"):
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+    spread(items)
+
+
+def spread(items):
+    "Each of two processes begins with half of the folders of notebooks, which take longest."
+    heavy = [item for item in items if item.name.endswith(("-simulated]", "-data]"))]
+    light = [item for item in items if item not in heavy]
+    first = len(items)//2 - len(heavy[::2])                 # a process gets half of all
+    items[:] = [*heavy[::2], *light[:first], *heavy[1::2], *light[first:]]
 
 
 @pytest.fixture(scope="session")
