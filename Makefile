@@ -2,7 +2,7 @@
 #   make demo    train and evaluate on the sample of real slices, no network but for the installation; shows the report
 #   make lab     JupyterLab, open at the tutorial
 #   make check   style and the checkout as a whole, under two minutes
-#   make test    what a change must pass, about ten minutes on two cores
+#   make test    what a change must pass, ten to twelve minutes on two cores
 #   make test-all  that, the slow cells, long tests, and every notebook in the browser, nightly in the workflow
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
 #   make docs    the documentation site in _docs (needs Quarto)
