@@ -47,7 +47,7 @@ def lesion_facts(folder:MRIFolder, # an opened folder
                       float((rows.mean() + .5 - top)/height))
     return list(in_threads(facts, range(len(folder)) if rows is None else rows))
 
-# %% ../nbs/aims/20_types.ipynb #0d38bc2e
+# %% ../nbs/aims/20_types.ipynb #a3d31ec9
 def check_costs(costs, # [C,C], any numbers; row: truth, column: what is called
                 classes # names
                )->np.ndarray: # float [C,C]
@@ -61,14 +61,14 @@ def check_costs(costs, # [C,C], any numbers; row: truth, column: what is called
         raise ValueError("what is right costs nothing: the diagonal of costs must be 0")
     return costs
 
-
+# %% ../nbs/aims/20_types.ipynb #8f429e80
 def decide(pred:Predictions, # any number of classes
            costs             # [C,C], see `check_costs`
           )->np.ndarray:     # int [N], the class to call
     "The class with the lowest expected cost (Bayes' rule), if the probabilities are right."
     return (pred.probs @ check_costs(costs, pred.classes)).argmin(1)
 
-
+# %% ../nbs/aims/20_types.ipynb #b96eec2f
 def mean_cost(pred:Predictions, # with groups
               costs,            # [C,C], see `check_costs`
               called=None       # int [N], what is called; None: the most probable class
@@ -85,7 +85,7 @@ def mean_cost(pred:Predictions, # with groups
 # what most tumours of a type are; the grade of none of them is known here
 MOSTLY = dict(glioma="malignant", meningioma="benign", pituitary="benign")
 
-# %% ../nbs/aims/20_types.ipynb #bd059220
+# %% ../nbs/aims/20_types.ipynb #2008d5d9
 FEWEST = 10     # groups; an interval over fewer is too narrow to be given
 
 
@@ -104,7 +104,7 @@ def error_rate(wrong, # bool [n], of some slices
     low,high = np.quantile(weights @ wrong/weights.sum(1), [.025, .975])
     return dict(value=value, low=float(low), high=float(high))
 
-
+# %% ../nbs/aims/20_types.ipynb #eb08bc04
 def _thirds(areas):
     "Small, middle and large lesions, with their limits in % of the head's rectangle."
     a,b = np.quantile(areas, [1/3, 2/3])
@@ -119,7 +119,7 @@ def _halves(lesions):
     upright = {"coronal", "sagittal"}
     return [names[int(f.y > .5)] if f.plane in upright else "" for f in lesions], names
 
-
+# %% ../nbs/aims/20_types.ipynb #6ace0864
 def error_table(pred:Predictions, # with groups
                 facts:list        # a `Lesion` or None for each row of `pred`
                # (stratum, slices, groups, see `error_rate`), of slices with a lesion
@@ -143,7 +143,7 @@ def error_table(pred:Predictions, # with groups
                              error_rate(wrong[part], groups[part])))
     return rows
 
-# %% ../nbs/aims/20_types.ipynb #19e540c4
+# %% ../nbs/aims/20_types.ipynb #a0466740
 def plot_errors(rows:list, # see `error_table`
                 title:str  # of the plot
                ):          # matplotlib axes
@@ -160,7 +160,7 @@ def plot_errors(rows:list, # see `error_table`
     ax.set_xlim(left=0)
     return ax
 
-
+# %% ../nbs/aims/20_types.ipynb #6b14b76e
 def judge_types(run,   # a `Run` with predictions
                 folder # what they are of
                )->Section|None: # None where no mask of a slice is known
@@ -194,14 +194,14 @@ def judge_types(run,   # a `Run` with predictions
 
 judge_types.scan = (head_box,)      # asked of each slice when its folder is opened
 
-# %% ../nbs/aims/20_types.ipynb #3887766c
+# %% ../nbs/aims/20_types.ipynb #5bee06de
 def position_features(facts:list # a `Lesion` per slice, all with a lesion
                      )->np.ndarray: # float [N,3 + planes]: x, y, area, one column per plane
     "What the position-only probe knows of each slice."
     planes = sorted({f.plane for f in facts})
     return np.array([[f.x, f.y, f.area, *(f.plane == p for p in planes)] for f in facts], float)
 
-
+# %% ../nbs/aims/20_types.ipynb #27ba37eb
 def position_probe(facts:list, # a `Lesion` per slice, all with a lesion
                    y,          # int [N], class of each slice
                    classes,    # names
