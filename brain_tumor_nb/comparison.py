@@ -10,7 +10,6 @@ __all__ = ['BLUE', 'ORANGE', 'find_runs', 'Model', 'load_models', 'same_folds', 
 
 # %% ../nbs/aims/21_comparison.ipynb #867f7de1
 import csv
-import io
 import json
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 
 from .core import (Figure, Section, Table, figure_png, metric_texts, new_axes,
-                                 write_file, write_page)
+                                 write_page, write_rows)
 from .evaluation import score
 from .intervals import compare_auroc, holm, images_needed, mcnemar
 from .learners import load_learner
@@ -431,15 +430,6 @@ def compare_runs(paths:list,       # run folders, or folders of sweeps
     return section
 
 # %% ../nbs/aims/21_comparison.ipynb #b7e54978
-def _csv_text(rows):
-    "Rows as CSV; None is empty."
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def model_rows(models:list, # see `load_models`
                scores:list, # of each, see `score`
                costs:list   # a `Cost` for each
@@ -462,8 +452,8 @@ def write_comparison(out:str|Path,    # an empty folder, or one of an older comp
                     )->Path:          # the page
     "Write `comparison.html`, `comparison.csv`, `pairs.csv`."
     out,data = Path(out),models[0].run.data
-    write_file(out/"comparison.csv", _csv_text(model_rows(models, scores, costs)))
-    write_file(out/"pairs.csv", _csv_text([vars(p) for p in pairs]))
+    write_rows(out/"comparison.csv", model_rows(models, scores, costs))
+    write_rows(out/"pairs.csv", [vars(p) for p in pairs])
     notes = ["Nothing here was tested on patients."]
     if data["simulated"]:
         notes.append("The slices are SIMULATED; scores on them prove nothing clinical.")

@@ -7,8 +7,6 @@ __all__ = ['RECIPES', 'Cell', 'make_cell', 'read_plan', 'thin', 'cell_splits', '
            'write_table', 'run_sweep']
 
 # %% ../nbs/engine/16_sweep.ipynb #70b8839d
-import csv
-import io
 import re
 import time
 import tomllib
@@ -20,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, cpu_count, delayed
+from tqdm.auto import tqdm
 
 # %% ../nbs/engine/16_sweep.ipynb #a1ea5898
-from .core import write_file
+from .core import write_rows
 from .data import MRIFolder, data_hash
 from .device import pick_device
-from .learners import make_learner
+from .learners import make_learner, show_progress
 from .parallel import train_folds
 from .predictions import Predictions
 from .probes import PROBES, probe_features, run_probe
@@ -289,11 +288,7 @@ def write_table(path:str|Path, # the CSV file
     "Write a row per cell."
     names = list(dict.fromkeys(n for c in cells for n,_ in c.asked))
     rows = [_row(c, states.get(c.name, ("left", "")), out, names) for c in cells]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_file(path, text.getvalue())
+    write_rows(path, rows)
     return rows
 
 # %% ../nbs/engine/16_sweep.ipynb #abc7338a
@@ -326,6 +321,10 @@ def _left_words(seconds):
     return f"{minutes//60} h {minutes%60} min" if minutes >= 60 else f"{max(minutes, 1)} min"
 
 
+def _silent(line):
+    "Says nothing."
+
+
 def _each(cells, jobs, call, say):
     "Name, status and error of each cell as soon as it is known."
     if jobs == 1:
@@ -342,7 +341,8 @@ def run_sweep(plan:str|Path,           # TOML file, see `read_plan`
               jobs:int=1,              # cells to train at the same time
               budget:float|None=None,  # minutes after which no epoch is begun; None: no limit
               split_seed:int=0,        # decides who is in which fold
-              say=lambda line: None    # called with a line of news now and then
+              say=lambda line: None,   # called with a line of news now and then
+              progress:bool|None=None  # draw a bar of cells; None: only where it can be seen
              )->list[dict]:            # the rows of sweep.csv
     "Train every cell that is not finished; the same call again goes on where it stopped."
     cells,start = read_plan(plan, len(folder)),time.time()
@@ -362,10 +362,14 @@ def run_sweep(plan:str|Path,           # TOML file, see `read_plan`
                 tell(cell.name)
         rows = write_table(table, cells, states, out)
         waiting = [c for c in cells if c.name not in states]
-        for n,(name,*state) in enumerate(_each(waiting, jobs, call, say), 1):
-            states[name] = tuple(state)
-            rows = write_table(table, cells, states, out)
-            tell(name)
-            if n < len(waiting):
-                say(f"about {_left_words((time.time() - start)/n*(len(waiting) - n))} left")
+        drawn = show_progress(progress)             # it tells the time that is left
+        epochs = _silent if drawn else say
+        with tqdm(total=len(waiting), desc="sweep", unit="cell", disable=not drawn) as bar:
+            for n,(name,*state) in enumerate(_each(waiting, jobs, call, epochs), 1):
+                states[name] = tuple(state)
+                rows = write_table(table, cells, states, out)
+                bar.update()
+                tell(name)
+                if n < len(waiting) and not drawn:
+                    say(f"about {_left_words((time.time() - start)/n*(len(waiting) - n))} left")
     return rows

@@ -143,3 +143,14 @@ def test_compare(swept, tmp_path):
     assert all(float(m["seconds"]) > 0 and not m["milliseconds"] for m in models)
     page = (tmp_path/"out/comparison.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") == 2 and "Nothing here was tested on patients" in page
+
+
+def test_compare_on_another_folder(swept, tmp_path):
+    "Two runs that were scored on slices from elsewhere; what they cost is not known there."
+    other = faults.noise_folder(tmp_path/"other").root
+    tested = [tmp_path/"a", tmp_path/"b"]
+    for cell, out in zip(("lr=0.001", "few"), tested):
+        assert btnb("evaluate", swept/cell, other, "--out", out)[0] == 0
+    assert btnb("compare", *tested, "--out", tmp_path/"out")[0] == 0
+    models = read(tmp_path/"out/comparison.csv")
+    assert [m["model"] for m in models] == ["a", "b"] and not models[0]["parameters"]
