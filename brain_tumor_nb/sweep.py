@@ -353,7 +353,9 @@ def run_sweep(plan:str|Path,           # TOML file, see `read_plan`
         return folder, groups, cell, out, split_seed, until
     def tell(name):
         status,error = states[name]
-        say(f"{name}: {status}" + f" ({error})"*bool(error) + f", {len(states)} of {len(cells)}")
+        why = f" ({error})"*bool(error)
+        with tqdm.external_write_mode():            # above the bar, where one is drawn
+            say(f"{name}: {status}{why}, {len(states)} of {len(cells)}")
     with lock_run(out):
         for cell in cells:
             known = _known(folder, groups, cell, out, split_seed)
