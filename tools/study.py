@@ -45,8 +45,9 @@ def settings(cell):
 
 class Study:
     "The tables of one plan on one set."
-    def __init__(self, plan, data, folder, out, work):
+    def __init__(self, plan, data, folder, out, work, networks=False):
         self.name,self.data,self.folder,self.out,self.work = plan.stem,data,folder,out,work
+        self.networks = networks
         self.cells = read_plan(plan, len(folder))
         self.groups = find_groups(folder, self.cells[0].config.split)
         self.table,self.commit = out/f"{plan.stem}.csv",commit()
@@ -73,7 +74,8 @@ class Study:
         put(self.table, dict(found, machine=machine(), commit=self.commit, command=command),
             ("model",))
         print(f"{cell.name}: accuracy {found['accuracy']}  AUROC {found['auroc']}", flush=True)
-        shutil.rmtree(run.path)
+        if not self.networks:
+            shutil.rmtree(run.path)
 
     def pairs(self):
         "Test every pair of the cells of the plan that are there."
@@ -109,11 +111,12 @@ def main():
     p.add_argument("--work", type=Path,
                    help="folder for networks, each removed once its row is written  "
                         "[default: runs/study-NAME]")
+    p.add_argument("--networks", action="store_true", help="leave the networks in --work")
     a = p.parse_args()
     try:
         plan = Path(a.name) if a.name.endswith(".toml") else AIMS/f"{a.name}.toml"
         study = Study(plan, a.data, MRIFolder(a.folder, scan=(thumbnail,)), a.out,
-                      a.work or ROOT/f"runs/study-{plan.stem}")
+                      a.work or ROOT/f"runs/study-{plan.stem}", a.networks)
         unknown = set(a.cell or ()) - {c.name for c in study.cells}
         if unknown:
             p.error(f"{a.name} has no cell {min(unknown)}: it has "
