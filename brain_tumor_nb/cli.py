@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'evaluate_command', 'predict_command',
-           'sweep_command', 'compare_command', 'audit_command', 'doctor_command', 'download_command', 'main']
+           'sweep_command', 'compare_command', 'robustness_command', 'audit_command', 'doctor_command',
+           'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
 import csv
@@ -104,7 +105,7 @@ _FREEZE = ("Train the head alone, on features of one size that are computed once
 @click.option("--probes/--no-probes", default=True, show_default=True,
               help="Also ask simple models, most of which cannot see the tumour.")
 @click.option("--judge", "judges", multiple=True,
-              help="Also ask this slow judge (there is none yet).")
+              help="Also ask this slow judge: robustness.")
 @click.option("--freeze/--fine-tune", default=None, help=_FREEZE)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Folds to train at the same time.")
@@ -197,7 +198,7 @@ def demo_command(out, simulated, no_open, overwrite):
 @click.option("--predictions", type=click.Path(path_type=Path),
               help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
 @click.option("--judge", "judges", multiple=True,
-              help="Also ask this slow judge (there is none yet).")
+              help="Also ask this slow judge: robustness.")
 def evaluate_command(run, data, out, mapping, against, predictions, judges):
     "Score RUN on another folder DATA; or made elsewhere: --predictions FILE DATA."
     from brain_tumor_nb.judges import pick_judges
@@ -228,7 +229,7 @@ def _first(files, folder):
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 def predict_command(run, images):
-    "A CSV row per IMAGE (or picture of a folder): the predicted class, probabilities."
+    "A CSV row per IMAGE (or picture of a folder): class, probabilities, whether it is unfamiliar."
     from brain_tumor_nb.files import list_pictures, predict_files
     from brain_tumor_nb.runs import Run
     learners = Run(run).learners()
@@ -240,15 +241,20 @@ def predict_command(run, images):
         if others:
             _say(f"left out of {path} (masks, or not named like pictures): {_first(others, path)}")
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes)])
-    bad = 0
-    for path,probs in predict_files(learners, files):
+    table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes), "unfamiliar"])
+    marks = {True: "yes", False: "no", None: ""}
+    bad = strange = 0
+    for path,probs,unfamiliar in predict_files(learners, files):
         if isinstance(probs, Exception):
             bad += 1
             _say(f"btnb: {probs}")
         else:
             values = [f"{v:.6f}" for v in probs]
-            table.writerow([path.as_posix(), classes[probs.argmax()], *values])
+            table.writerow([path.as_posix(), classes[probs.argmax()], *values, marks[unfamiliar]])
+            strange += bool(unfamiliar)
+    if strange:
+        _say(f"{strange} of {len(files)} pictures are unfamiliar: they are unlike the slices that "
+             "the run was trained on, and what it says of them means little")
     if bad:
         raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; "
                                    "the others are in the table")
@@ -306,6 +312,29 @@ def compare_command(runs, out, price):
         _say(f"warning: {section.warning}")
     if out:
         click.echo(f"page: {out/'comparison.html'}")
+
+
+@cli.command("robustness")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for a page with curves and robustness.csv.")
+@click.option("--baseline", type=click.Path(path_type=Path),
+              help="Run of a simple model on the same folds, such as btnb train --freeze.")
+@click.option("--slices", type=click.IntRange(1), default=600, show_default=True,
+              help="How many at most, three of a patient.")
+@click.option("--fault", "faults", multiple=True,
+              help="Only this one, such as motion; may be repeated.  [default: all]")
+@click.option("--map", "mapping", default="",
+              help="Class names that differ, such as glioma=yes,notumor=no.")
+def robustness_command(run, data, out, baseline, slices, faults, mapping):
+    "What simulated faults of the scanner cost RUN on DATA, fault by fault and step by step."
+    from brain_tumor_nb.core import section_text
+    from brain_tumor_nb.robustness import measure_robustness
+    section = measure_robustness(run, data, out, baseline, slices, faults, parse_map(mapping), _say)
+    click.echo(section_text(section))
+    if out:
+        click.echo(f"page: {out/'robustness.html'}")
 
 # %% ../nbs/engine/40_cli.ipynb #34425049
 @cli.command("audit")

@@ -15,7 +15,7 @@ import torch
 from torchvision.datasets.folder import IMG_EXTENSIONS, has_file_allowed_extension
 
 from .data import list_files, read_image, read_manifest, resize_image
-from .learners import predict_each
+from .learners import look_each, predict_each
 from .training import Config
 
 # %% ../nbs/engine/08_files.ipynb #27f4d572
@@ -83,10 +83,14 @@ def read_ahead(files,        # paths
 # %% ../nbs/engine/08_files.ipynb #d0637e1c
 def predict_files(learners:list, # see `Run.learners`
                   files          # paths
-                 ):              # yields (path, float [C] or the exception that says what is wrong)
+                 # yields (path, float [C] or the exception that says what is wrong, whether the
+                 # slice is unfamiliar; None: not known)
+                 ):
     "Probability of each class for each file, averaged over a run's networks."
     for block in read_ahead(files, learners[0].config):
         good = [im for _,im in block if not isinstance(im, Exception)]
-        probs = iter(predict_each(learners, stack_pixels(good)).mean(0) if good else [])
+        each,marks = look_each(learners, stack_pixels(good)) if good else (np.empty((1, 0)), [])
+        marks = [None]*len(good) if marks is None else np.asarray(marks).tolist()
+        found = zip(each.mean(0), marks)
         for path,im in block:
-            yield path,(im if isinstance(im, Exception) else next(probs))
+            yield (path, im, None) if isinstance(im, Exception) else (path, *next(found))

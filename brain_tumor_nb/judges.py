@@ -8,6 +8,7 @@ __all__ = ['JUDGES', 'SLOW', 'pick_judges']
 # %% ../nbs/engine/39_judges.ipynb #a26c6ad5
 from .calibration import judge_calibration
 from .probes import judge_probes
+from .robustness import judge_robustness
 from .runs import judge_score
 from .transfer import judge_transfer
 from .tumour_types import judge_types
@@ -15,7 +16,7 @@ from .tumour_types import judge_types
 # %% ../nbs/engine/39_judges.ipynb #5bf3d5d6
 JUDGES = dict(probes=judge_probes, score=judge_score, transfer=judge_transfer,
               types=judge_types, calibration=judge_calibration)   # asked by every run
-SLOW = {}                                      # asked by name alone
+SLOW = dict(robustness=judge_robustness)                          # asked by name alone
 
 
 def pick_judges(names:tuple=(),     # of slow judges, to be asked as well
@@ -25,7 +26,6 @@ def pick_judges(names:tuple=(),     # of slow judges, to be asked as well
     every = {**JUDGES, **SLOW}
     unknown = [n for n in names if n not in SLOW]
     if unknown:
-        there = f"choose from {', '.join(SLOW)}" if SLOW else "there is none yet"
-        raise ValueError(f"no slow judge is called {unknown[0]}: {there}")
+        raise ValueError(f"no slow judge is called {unknown[0]}: choose from {', '.join(SLOW)}")
     return [judge for n,judge in every.items()
             if n not in without and (n in JUDGES or n in names)]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['save_settings', 'load_settings', 'Learner', 'show_progress', 'News', 'training_stats', 'check_resumed', 'FineTune',
-           'frozen_features', 'fit_head', 'FrozenHead', 'make_learner', 'load_learner', 'predict_split', 'predict_each']
+           'frozen_features', 'fit_head', 'FrozenHead', 'make_learner', 'load_learner', 'predict_split', 'predict_each',
+           'look_each']
 
 # %% ../nbs/engine/07_learners.ipynb #c9636fc7
 import copy
@@ -25,6 +26,7 @@ from tqdm.auto import tqdm
 from .checkpoints import checkpoints, load_checkpoint, save_checkpoint
 from .core import write_file
 from .data import PixelStore, make_loader
+from .familiar import MOST, Familiar, fit_familiar, is_unfamiliar
 from .device import (autocast, eval_batch, explain_memory, keep_memory, pick_device,
                                    seeded)
 from .model import (create_model, fill_weights, freeze, head, weights_stats,
@@ -68,6 +70,7 @@ class Learner:
     stats:Stats|None=None                                # to normalise with; None: not known yet
     model:nn.Module|None=field(default=None, repr=False) # the network; None: not made yet
     trained:bool=False                                   # whether it may predict
+    familiar:Familiar|None=None                          # what slices it knows; None: not known
 
     kind = plan = ""      # in two words; what `train` will do, in words
 
@@ -105,18 +108,35 @@ class Learner:
         "Probability of each class, averaged over views; give many slices at once."
         raise NotImplementedError
 
+    def features(self, prepared):
+        "What the head is given, float32 [N,D]; see `prepare`."
+        raise NotImplementedError
+
+    def look(self, prepared, batch_size=None):
+        "`probabilities` and `features` at once."
+        raise NotImplementedError
+
     def predict(self, pixels, batch_size=None):
         "Probability of each class, float64 [N,C], for uint8 pixels [N,1,S,S]."
         return self.probabilities(self.prepare(pixels), batch_size)
 
+    def get_familiar(self, prepared, split):
+        "Learn which slices are familiar, from some of the training and of the validation set."
+        def some(rows):
+            order = np.random.default_rng(self.config.seed).permutation(len(rows))[:MOST]
+            return self.features(prepared[np.asarray(rows)[np.sort(order)]])
+        self.familiar = fit_familiar(some(split.train), some(split.valid))
+
     def save(self, out, split, history):
         "Write the folder that `load_learner` reads: settings, split, weights, history."
         self._save_settings(out, split)
+        if self.familiar:
+            self.familiar.save(out)
         save_model(out, self.model.state_dict(), history)
 
     def with_seed(self, seed):
         "An untrained learner with the same choices and another seed."
-        return replace(self, config=replace(self.config, seed=seed), trained=False)
+        return replace(self, config=replace(self.config, seed=seed), trained=False, familiar=None)
 
     def _save_settings(self, out, split):
         split.save(Path(out)/"split.json")
@@ -299,7 +319,12 @@ class FineTune(Learner):
                     save_checkpoint(out, state)
                 news.epoch(state.history)               # what is told is kept
             with news:
-                return self._run(state, train, valid, team, news.batch, after_epoch)
+                history = self._run(state, train, valid, team, news.batch, after_epoch)
+        if first:
+            self.get_familiar(store.pixels, split)
+            if out:
+                self.familiar.save(out)
+        return history
 
     def _run(self, state, train, valid, team, after_batch, after_epoch):
         "The loop; Ctrl-C keeps what was reached, where no other process waits for this one."
@@ -314,24 +339,42 @@ class FineTune(Learner):
         self.trained = True
         return state.history
 
-    @torch.no_grad()
     def probabilities(self, prepared, batch_size=None):
         "Probability of each class, float64 [N,C], averaged over views, see `Learner`."
+        return self.look(prepared, batch_size)[0]
+
+    def features(self, prepared):
+        "What the head is given for the first view, float32 [N,D]."
+        return self._views(prepared, self.config.all_views()[:1])[1]
+
+    def look(self, prepared, batch_size=None):
+        "Probabilities averaged over views, and the features of the first view."
+        return self._views(prepared, self.config.all_views(), batch_size)
+
+    @torch.no_grad()
+    def _views(self, prepared, views, batch_size=None):
+        "float64 [N,C], mean over views; float32 [N,D], of the first."
         self._need_training()
         config,device = self.config,pick_device(self.config.device)
         keep_memory()
         model = without_norms(self.model).to(device)
         tfm = valid_transform(self.stats).to(device)
         n = batch_size or eval_batch(config.size)
-        found = []
+        found,given,kept = [],[],[]
+        def note(module, inputs):
+            given.append(inputs[0].flatten(2).mean(2) if inputs[0].dim() == 4 else inputs[0])
+        hook = head(model).register_forward_pre_hook(note)
         with explain_memory(f"predictions of {n} slices of {config.size} pixels at once",
                             "close other programs, or give predict a smaller batch_size"):
             for x in prepared.split(n):
                 x = x.to(device).float()/255
                 with autocast(device, config.precision):
-                    outs = [model(tfm(view(x, *v))) for v in config.all_views()]
+                    outs = [model(tfm(view(x, *v))) for v in views]
                 found.append(torch.stack([o.float().softmax(1) for o in outs]).mean(0).cpu())
-        return torch.cat(found).double().numpy()
+                kept.append(given[0].float().cpu())
+                given.clear()
+        hook.remove()
+        return torch.cat(found).double().numpy(), torch.cat(kept)
 
 # %% ../nbs/engine/07_learners.ipynb #7af86517
 @torch.no_grad()
@@ -453,6 +496,7 @@ class FrozenHead(Learner):
         self._own_head()
         history = fit_head(head(self.model), prepared, store.labels, split)
         self.trained = True
+        self.get_familiar(prepared, split)
         if out and team.rank == 0:
             self.save(out, split, history)
         return history
@@ -462,6 +506,14 @@ class FrozenHead(Learner):
         "Probability of each class, float64 [N,C], averaged over views, see `Learner`."
         self._need_training()
         return head(self.model)(prepared).softmax(2).mean(1).double().numpy()
+
+    def features(self, prepared):
+        "The features, mean over views, float32 [N,D]."
+        return prepared.mean(1)
+
+    def look(self, prepared, batch_size=None):
+        "`probabilities` and `features` at once."
+        return self.probabilities(prepared), self.features(prepared)
 
 # %% ../nbs/engine/07_learners.ipynb #2b9ab39f
 def make_learner(config:Config, # what to do
@@ -484,7 +536,7 @@ def load_learner(run:str|Path # folder with `config.json` and `model.safetensors
         raise FileNotFoundError(f"{run} was stopped before its first epoch was kept: go on with "
                                 "resume, or train it anew")
     learner = make_learner(config, classes)
-    learner.stats,learner.trained = stats,True
+    learner.stats,learner.trained,learner.familiar = stats,True,Familiar.load(run)
     learner.model = create_model(config.arch, classes, "none", config.size).eval()
     fill_weights(learner.model, load_file(run/"model.safetensors"), f"{run}'s")
     return learner
@@ -512,3 +564,13 @@ def predict_each(learners:list,       # trained, of one run
     "Probability of each class by each network; what they share is computed once."
     prepared = learners[0].prepare(pixels)
     return np.stack([learner.probabilities(prepared) for learner in learners])
+
+
+def look_each(learners:list,       # trained, of one run
+              pixels:torch.Tensor  # uint8 [N,1,S,S]
+             # float64 [K,N,C], see `predict_each`; bool [N], None where no network knows
+             )->tuple[np.ndarray,np.ndarray|None]:
+    "What each network says, and which slices are like none that they know (see 07_familiar)."
+    prepared = learners[0].prepare(pixels)
+    probs,features = zip(*(learner.look(prepared) for learner in learners))
+    return np.stack(probs), is_unfamiliar([learner.familiar for learner in learners], features)

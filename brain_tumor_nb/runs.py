@@ -41,7 +41,8 @@ from .training import COLUMNS, Config, History, plot_accuracy, plot_loss
 # %% ../nbs/engine/09_runs.ipynb #01f029eb
 _OF_A_RUN = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv",
              "predictions.csv", "probes.json", "calibration.json", "report.html",
-             "model.safetensors", "checkpoint-*.pt", "figures/*.png", "sections/*.json", ".*.tmp")
+             "model.safetensors", "familiar.safetensors", "checkpoint-*.pt", "figures/*.png",
+             "sections/*.json", ".*.tmp")
 
 
 class Run:

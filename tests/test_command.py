@@ -137,7 +137,7 @@ def test_folds_and_four_classes(run, tmp_path):
     assert "auroc_glioma" in json.loads((tmp_path/"r/metrics.json").read_text(encoding="utf-8"))
     assert (tmp_path/"r/history.csv").exists() and (tmp_path/"r/fold_1/model.safetensors").exists()
     table = run("btnb", "predict", tmp_path/"r", phantom_folder(subjects=4, slices=2, seed=8)/"no")
-    header = "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary"
+    header = "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary,unfamiliar"
     assert table.splitlines()[0] == header
     assert len(table.splitlines()) == 9
 

@@ -37,7 +37,7 @@ def predict_all(run, out, sample):
     folders = [sample/name for name in ("glioma", "meningioma", "pituitary")]
     printed = run("btnb", "predict", out, *folders, cwd=out.parent)
     rows = [line.split(",") for line in printed.splitlines() if ".png," in line]
-    return {Path(r[0]).relative_to(sample).as_posix(): np.array(r[2:], float) for r in rows}
+    return {Path(r[0]).relative_to(sample).as_posix(): np.array(r[2:5], float) for r in rows}
 
 
 def test_resumes(old, run):
