@@ -1,0 +1,96 @@
+"""Measure runs with simulated faults, and write the tables of nbs/aims/22_robustness.
+
+    python tools/robustness.py CHENG frozen=RUN finetuned=RUN … --baseline frozen
+
+A RUN is the folder of a run on CHENG by patients (btnb train, or a cell of btnb sweep or of
+tools/study.py --networks). The slices are those of nbs/aims/robustness_slices.csv: 600 of cheng,
+three per subject at most, drawn once by `pick_slices`; of a run with some of the folds only those
+that it held out. Writes nbs/aims/robustness.csv (a row per run, fault and severity) and
+nbs/aims/robustness_mean.csv (errors over those of the baseline, on the slices that both predicted).
+"""
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from brain_tumor_nb.core import write_rows
+from brain_tumor_nb.corruptions import CORRUPTIONS
+from brain_tumor_nb.data import data_hash
+from brain_tumor_nb.robustness import (Trial, effect_rows, mean_corruption_error, pick_slices,
+                                       predict_corrupted)
+from brain_tumor_nb.runs import Run, open_folder
+from brain_tumor_nb.splitting import find_groups
+from rows import ROOT, commit, machine, put
+
+AIMS = ROOT/"nbs/aims"
+
+
+def news(line):
+    "Print at once."
+    print(line, flush=True)
+
+
+def listed(folder, file):
+    "The paths of the list; drawn and written where it is not there."
+    if not file.exists():
+        groups = find_groups(folder, "patients")
+        write_rows(file, [dict(path=folder.paths[i]) for i in pick_slices(groups)])
+    with file.open(newline="", encoding="utf-8") as f:
+        return [row["path"] for row in csv.DictReader(f)]
+
+
+def text(value):
+    "A value of a table: six digits, nothing for None."
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def some(found, paths):
+    "Predictions of some of the slices, in every condition."
+    return {k: pred[np.isin(pred.paths, list(paths))] for k,pred in found.items()}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("folder", type=Path, help="cheng")
+    p.add_argument("runs", nargs="+", metavar="NAME=RUN")
+    p.add_argument("--baseline", help="the NAME whose errors are 100 %%")
+    p.add_argument("--fault", action="append", help="only this one  [default: all]")
+    p.add_argument("--slices", type=Path, default=AIMS/"robustness_slices.csv", help="the list")
+    p.add_argument("--out", type=Path, default=AIMS, help="folder of the tables")
+    a = p.parse_args()
+    runs = dict(run.split("=", 1) for run in a.runs if "=" in run)
+    if len(runs) < len(a.runs) or a.baseline and a.baseline not in runs:
+        p.error("give each run as NAME=FOLDER, with another NAME each, and a baseline among them")
+    names = tuple(a.fault or CORRUPTIONS)
+    try:
+        folder = open_folder(a.folder)
+        paths = listed(folder, a.slices)
+        about = dict(data=data_hash(folder)[:12], machine=machine(), commit=commit(),
+                     command="python tools/robustness.py CHENG NAME=RUN")
+        found = {}
+        for name,run in runs.items():
+            trial = Trial(Run(run), folder, paths=paths)
+            found[name] = predict_corrupted(trial, names, lambda line: news(f"{name}: {line}"))
+            clean = found[name]["clean", 0]
+            of = dict(slices=len(clean), groups=len(set(clean.groups.tolist())))
+            for row in effect_rows(found[name]):
+                row = {k: text(v) for k,v in row.items()}
+                put(a.out/"robustness.csv", dict(model=name, **row, **of, **about),
+                    ("model", "corruption", "severity"))
+        for name in runs if a.baseline else ():
+            both = set(found[name]["clean", 0].paths) & set(found[a.baseline]["clean", 0].paths)
+            mine,base = some(found[name], both),some(found[a.baseline], both)
+            row = {k: text(v) for k,v in mean_corruption_error(mine, base).items()}
+            put(a.out/"robustness_mean.csv", dict(model=name, baseline=a.baseline, **row,
+                                                  slices=len(both), **about), ("model", "baseline"))
+            news(f"{name}: {row}")
+    except (ValueError, OSError) as e:
+        raise SystemExit(f"robustness.py: {e}") from None
+
+
+if __name__ == "__main__":
+    main()
