@@ -41,9 +41,10 @@ def news(line):
 
 class Set:
     "A folder, its pixels, its groups, and what a learner prepares once."
-    def __init__(self, folder, model):
-        self.folder = MRIFolder(folder)
-        self.config = Config.recommended(len(self.folder), freeze=model == "frozen")
+    def __init__(self, folder, model, table, size=None):
+        self.folder,self.table = MRIFolder(folder),table
+        sizes = dict(size=size, scales=(1,)) if size else {}
+        self.config = Config.recommended(len(self.folder), freeze=model == "frozen", **sizes)
         self.store = PixelStore(self.folder, self.config.size, self.config.framing)
         self.groups = find_groups(self.folder, "patients")
         self.prepared = self.learner().once(self.store)
@@ -107,12 +108,12 @@ def compared(study, left_out, model, data, pred, known, same):
 def there(study, left_out, model, data):
     "Whether the table has the row."
     new = dict(study=study, left_out=left_out, model=model, data=data.hash[:12])
-    return any(all(r[k] == v for k,v in new.items()) for r in read(TABLE))
+    return any(all(r[k] == v for k,v in new.items()) for r in read(data.table))
 
 
-def record(found, command):
+def record(data, found, command):
     "Write a row, and say it."
-    put(TABLE, dict(found, machine=machine(), commit=commit(), command=command), KEYS)
+    put(data.table, dict(found, machine=machine(), commit=commit(), command=command), KEYS)
     news(" ".join(f"{k} {found[k]}" for k in ("left_out", "auroc_with", "auroc_same_size",
                                               "auroc_without", "low", "high") if k in found))
 
@@ -123,9 +124,8 @@ def sorted_by_path(preds):
     return pred[np.argsort(pred.paths, kind="stable")]
 
 
-def centres(folder, model, only):
+def centres(data, model, only):
     "One centre of lgg left out at a time."
-    data = Set(folder, model)
     centre = data.column("centre")
     todo = [c for c in np.unique(centre).tolist()
             if (not only or c in only) and not there("centres", c, model, data)]
@@ -144,12 +144,12 @@ def centres(folder, model, only):
             if valid:
                 same.append(data.predict(data.thin(s.train, len(rest)), valid, k))
         command = f"python tools/sources.py centres FOLDER --model {model} --left-out {c}"
-        record(compared("centres", c, model, data, without, some(everything), some(same)), command)
+        found = compared("centres", c, model, data, without, some(everything), some(same))
+        record(data, found, command)
 
 
-def planes(folder):
+def planes(data):
     "One plane of cheng left out at a time, within each fold."
-    data = Set(folder, "frozen")
     plane = data.column("plane")
     folds = make_folds(data.folder, data.groups, 5, data.config.seed)
     for p in np.unique(plane).tolist():
@@ -163,13 +163,12 @@ def planes(folder):
             found["known"].append(data.predict(s.train, valid, k))
             found["same"].append(data.predict(data.thin(s.train, len(others)), valid, k))
         pred,known,same = [sorted_by_path(found[k]) for k in ("without", "known", "same")]
-        record(compared("planes", p, "frozen", data, pred, known, same),
+        record(data, compared("planes", p, "frozen", data, pred, known, same),
                "python tools/sources.py planes FOLDER")
 
 
-def elsewhere(folder, four):
+def elsewhere(data, four):
     "Heads of cheng on the meningiomas of the four-class set that are not cheng's."
-    data = Set(folder, "frozen")
     if there("elsewhere", "meningioma", "frozen", data):
         return
     folds = make_folds(data.folder, data.groups, 5, data.config.seed)
@@ -198,7 +197,7 @@ def elsewhere(folder, four):
     found = row("elsewhere", "meningioma", "frozen", data, len(rows), len(set(groups.tolist())),
                 error_with=1 - here["value"], error_without=1 - there_["value"],
                 low=1 - there_["high"], high=1 - there_["low"])
-    record(found, "python tools/sources.py elsewhere CHENG FOUR")
+    record(data, found, "python tools/sources.py elsewhere CHENG FOUR")
     called = [data.folder.classes[k] for k in probs.argmax(1)]
     news({name: called.count(name) for name in data.folder.classes})
 
@@ -210,17 +209,20 @@ def main():
     p.add_argument("folder", type=Path)
     p.add_argument("four", type=Path, nargs="?", help="the four-class set, for elsewhere")
     p.add_argument("--model", choices=("frozen", "finetuned"), default="frozen")
+    p.add_argument("--size", type=int, help="pixels, one scale  [default: the recipe's]")
+    p.add_argument("--out", type=Path, default=TABLE, help="the table")
     p.add_argument("--left-out", action="append", help="which centre  [default: each]")
     a = p.parse_args()
+    if a.study == "elsewhere" and a.four is None:
+        p.error("elsewhere needs two folders: CHENG FOUR")
     try:
+        data = Set(a.folder, a.model, a.out, a.size)
         if a.study == "centres":
-            centres(a.folder, a.model, a.left_out)
+            centres(data, a.model, a.left_out)
         elif a.study == "planes":
-            planes(a.folder)
-        elif a.four is None:
-            p.error("elsewhere needs two folders: CHENG FOUR")
+            planes(data)
         else:
-            elsewhere(a.folder, a.four)
+            elsewhere(data, a.four)
     except (ValueError, OSError) as e:
         raise SystemExit(f"sources.py: {e}") from None
 

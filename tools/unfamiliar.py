@@ -109,6 +109,7 @@ def main():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("run", type=Path)
+    p.add_argument("--out", type=Path, default=TABLE, help="the table")
     p.add_argument("--model", required=True, help="a name for the table")
     a = p.parse_args()
     folder,run = open_folder(a.data/"cheng"),Run(a.run)
@@ -121,7 +122,7 @@ def main():
                  command=f"python tools/unfamiliar.py DATA RUN --model {a.model}")
     def record(name, called, of):
         found = {k: f"{v:.4f}" for k,v in share(called.astype(float), np.asarray(of)).items()}
-        put(TABLE, dict(model=a.model, shown=name, slices=len(called), groups=len(set(list(of))),
+        put(a.out, dict(model=a.model, shown=name, slices=len(called), groups=len(set(list(of))),
                         **found, **about), ("model", "shown"))
         print(a.model, name, len(called), found, flush=True)
     of = np.concatenate([part.groups for part in parts])
