@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEIGHBOUR', 'MOST', 'FALSE_ALARMS', 'Familiar', 'fit_familiar', 'is_unfamiliar']
 
-# %% ../nbs/engine/07_familiar.ipynb #275588db
+# %% ../nbs/engine/07_familiar.ipynb #453a0960
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch.nn.functional import normalize
 
 from .core import write_file
 
-# %% ../nbs/engine/07_familiar.ipynb #3a63a440
+# %% ../nbs/engine/07_familiar.ipynb #8e46ffbc
 NEIGHBOUR = 5       # whose distance counts
 MOST = 500          # known slices that are kept
 
@@ -24,26 +25,20 @@ MOST = 500          # known slices that are kept
 @dataclass
 class Familiar:
     "What slices a network knows, by their features."
-    mean:torch.Tensor  # float32 [D], of the known slices
-    std:torch.Tensor   # float32 [D], above 0
-    known:torch.Tensor # float32 [M,D], standardised, each row of length 1
+    known:torch.Tensor # float32 [M,D], features of known slices, each row of length 1
     limit:float        # distance, 0 to 2; what is farther is unfamiliar
-
-    def _directions(self, features):
-        return torch.nn.functional.normalize((features - self.mean)/self.std)
 
     def distance(self,
                  features:torch.Tensor # float32 [N,D]
                 )->np.ndarray:         # float64 [N], 0 (among known slices) to 2
         "How far slices lie from those that are known."
-        near = self._directions(features) @ self.known.T
+        near = normalize(features) @ self.known.T
         k = min(NEIGHBOUR, len(self.known))
         return (1 - near.topk(k, 1).values[:,-1].double()).numpy()
 
     def save(self, folder):
         "Write `familiar.safetensors`."
-        tensors = dict(mean=self.mean, std=self.std, known=self.known.half(),
-                       limit=torch.tensor(self.limit, dtype=torch.float64))
+        tensors = dict(known=self.known.half(), limit=torch.tensor(self.limit, dtype=torch.float64))
         return write_file(Path(folder)/"familiar.safetensors", save(tensors))
 
     @classmethod
@@ -54,12 +49,12 @@ class Familiar:
             return None
         try:
             found = load(file.read_bytes())
-            return cls(found["mean"], found["std"], found["known"].float(), float(found["limit"]))
+            return cls(found["known"].float(), float(found["limit"]))
         except (SafetensorError, KeyError) as e:
             raise ValueError(f"{file} is damaged ({e}): remove it, and no slice is called "
                              "unfamiliar; or train anew") from None
 
-# %% ../nbs/engine/07_familiar.ipynb #498f6bb3
+# %% ../nbs/engine/07_familiar.ipynb #0516b5df
 FALSE_ALARMS = .05  # share of familiar slices that is called unfamiliar
 
 
@@ -71,12 +66,11 @@ def fit_familiar(train:torch.Tensor, # float32 [N,D], features of training slice
     train,held = train.float(),held.float()
     if not train.isfinite().all() or not held.isfinite().all():
         raise ValueError("features must be finite: the network gave nan or infinite numbers")
-    found = Familiar(train.mean(0), train.std(0, correction=0).clamp(min=1e-6), train, 0.)
-    found.known = found._directions(train).half().float()      # as it is read again
+    found = Familiar(normalize(train).half().float(), 0.)       # as it is read again
     found.limit = float(np.quantile(found.distance(held), 1 - rate))
     return found
 
-# %% ../nbs/engine/07_familiar.ipynb #85f9f8dd
+# %% ../nbs/engine/07_familiar.ipynb #e07f6efe
 def is_unfamiliar(familiars:list, # a `Familiar` per network, or None where it has none
                   features:list   # float32 [N,D] per network
                  )->np.ndarray|None: # bool [N]; None where no network knows

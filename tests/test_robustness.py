@@ -24,10 +24,10 @@ def read(path):
         return list(csv.DictReader(f))
 
 
-def some_of_sample(out, paths, columns=("file", "subject", "plane")):
-    "A folder with slices of the sample and their manifest."
+def some_of_sample(out, paths, columns=("file", "subject", "plane", "mask")):
+    "A folder with slices of the sample, their masks and their manifest."
     folder = MRIFolder(find_data("sample"))
-    for path in paths:
+    for path in [f for p in paths for f in (p, folder.manifest[p]["mask"])]:
         (out/path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(folder.root)/path, out/path)
     with open(out/"manifest.csv", "w", newline="", encoding="utf-8") as f:
@@ -126,8 +126,9 @@ def test_tool_robustness(tool, trained, slices, tmp_path):
     out = tmp_path/"tables"
     out.mkdir()
     args = ("robustness", slices, f"a={trained}", f"b={trained}", "--baseline", "a", "--fault",
-            "jpeg", "--slices", out/"list.csv", "--out", out)
+            "low_resolution", "--slices", out/"list.csv", "--out", out)
     assert tool(*args) == 0
+    assert len(read(out/"robustness_lesions.csv")) == 36      # 2 runs, clean and 5, 3 sizes
     assert len(read(out/"robustness.csv")) == 12 and len(read(out/"list.csv")) <= 90
     assert {row["value"] for row in read(out/"robustness_mean.csv")} == {"1"}
 

@@ -6,7 +6,9 @@ A RUN is the folder of a run on CHENG by patients (btnb train, or a cell of btnb
 tools/study.py --networks). The slices are those of nbs/aims/robustness_slices.csv: 600 of cheng,
 three per subject at most, drawn once by `pick_slices`; of a run with some of the folds only those
 that it held out. Writes nbs/aims/robustness.csv (a row per run, fault and severity) and
-nbs/aims/robustness_mean.csv (errors over those of the baseline, on the slices that both predicted).
+nbs/aims/robustness_mean.csv (errors over those of the baseline, on the slices that both predicted)
+and, where slices have masks, nbs/aims/robustness_lesions.csv (errors at low resolution by thirds of
+the size of the lesion).
 """
 import argparse
 import csv
@@ -15,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from brain_tumor_nb.core import write_rows
-from brain_tumor_nb.corruptions import CORRUPTIONS
+from brain_tumor_nb.corruptions import CORRUPTIONS, SEVERITIES
 from brain_tumor_nb.data import data_hash
 from brain_tumor_nb.robustness import (Trial, effect_rows, mean_corruption_error, pick_slices,
                                        predict_corrupted)
 from brain_tumor_nb.runs import Run, open_folder
 from brain_tumor_nb.splitting import find_groups
+from brain_tumor_nb.tumour_types import error_rate, lesion_facts
 from rows import ROOT, commit, machine, put
 
 AIMS = ROOT/"nbs/aims"
@@ -45,6 +48,26 @@ def text(value):
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def by_lesion(found, folder):
+    "Errors of clean slices and of those with few pixels, for small, middle and large lesions."
+    at = {path: i for i,path in enumerate(folder.paths)}
+    clean = found["clean", 0]
+    facts = lesion_facts(folder, [at[path] for path in clean.paths])
+    areas = np.array([f.area if f else 0 for f in facts])
+    if not (areas > 0).any():
+        return []
+    ends = np.quantile(areas[areas > 0], [1/3, 2/3])
+    third = np.digitize(areas, ends)
+    rows = []
+    for key in (("clean", 0), *(("low_resolution", s) for s in SEVERITIES)):
+        wrong = found[key].probs.argmax(1) != clean.y
+        for k,size in enumerate(("small", "middle", "large")):
+            part = (third == k) & (areas > 0)
+            rate = error_rate(wrong[part], clean.groups[part])
+            rows.append(dict(severity=key[1], lesion=size, lesions=int(part.sum()), **rate))
+    return rows
 
 
 def some(found, paths):
@@ -81,6 +104,10 @@ def main():
                 row = {k: text(v) for k,v in row.items()}
                 put(a.out/"robustness.csv", dict(model=name, **row, **of, **about),
                     ("model", "corruption", "severity"))
+            for row in by_lesion(found[name], folder) if "low_resolution" in names else ():
+                row = {k: text(v) for k,v in row.items()}
+                put(a.out/"robustness_lesions.csv", dict(model=name, **row, **about),
+                    ("model", "severity", "lesion"))
         for name in runs if a.baseline else ():
             both = set(found[name]["clean", 0].paths) & set(found[a.baseline]["clean", 0].paths)
             mine,base = some(found[name], both),some(found[a.baseline], both)
