@@ -126,7 +126,7 @@ def test_tool_robustness(tool, trained, slices, tmp_path):
     out = tmp_path/"tables"
     out.mkdir()
     args = ("robustness", slices, f"a={trained}", f"b={trained}", "--baseline", "a", "--fault",
-            "low_resolution", "--slices", out/"list.csv", "--out", out)
+            "low_resolution", "--slices", out/"list.csv", "--out", out, "--work", tmp_path/"work")
     assert tool(*args) == 0
     assert len(read(out/"robustness_lesions.csv")) == 36      # 2 runs, clean and 5, 3 sizes
     assert len(read(out/"robustness.csv")) == 12 and len(read(out/"list.csv")) <= 90

@@ -1,6 +1,6 @@
 """Measure runs with simulated faults, and write the tables of nbs/aims/22_robustness.
 
-    python tools/robustness.py CHENG frozen=RUN finetuned=RUN … --baseline frozen
+    python tools/robustness.py CHENG frozen=RUN finetuned=RUN … --baseline frozen --work DIR
 
 A RUN is the folder of a run on CHENG by patients (btnb train, or a cell of btnb sweep or of
 tools/study.py --networks). The slices are those of nbs/aims/robustness_slices.csv: 600 of cheng,
@@ -8,19 +8,21 @@ three per subject at most, drawn once by `pick_slices`; of a run with some of th
 that it held out. Writes nbs/aims/robustness.csv (a row per run, fault and severity) and
 nbs/aims/robustness_mean.csv (errors over those of the baseline, on the slices that both predicted)
 and, where slices have masks, nbs/aims/robustness_lesions.csv (errors at low resolution by thirds of
-the size of the lesion).
+the size of the lesion). In --work the predictions of each run and fault are kept, so that the same
+command goes on where it was stopped, and several can share the work.
 """
 import argparse
 import csv
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from brain_tumor_nb.core import write_rows
-from brain_tumor_nb.corruptions import CORRUPTIONS, SEVERITIES
+from brain_tumor_nb.core import write_file, write_rows
+from brain_tumor_nb.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from brain_tumor_nb.data import data_hash
-from brain_tumor_nb.robustness import (Trial, effect_rows, mean_corruption_error, pick_slices,
-                                       predict_corrupted)
+from brain_tumor_nb.robustness import Trial, effect_rows, mean_corruption_error, pick_slices
 from brain_tumor_nb.runs import Run, open_folder
 from brain_tumor_nb.splitting import find_groups
 from brain_tumor_nb.tumour_types import error_rate, lesion_facts
@@ -48,6 +50,27 @@ def text(value):
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def predict(trial, run, faults, work):
+    "Predictions of clean slices and of every fault and severity; what lies in `work` is read."
+    found = {}
+    for fault in ("clean", *faults):
+        file = work/f"{run}-{fault}.npz"
+        severities = SEVERITIES if fault != "clean" else (0,)
+        if not file.exists():
+            preds = [trial.predict(corrupt(trial.pixels, fault, s) if s else trial.pixels)
+                     for s in severities]
+            out = io.BytesIO()
+            np.savez(out, paths=preds[0].paths, probs=np.stack([p.probs for p in preds]))
+            write_file(file, out.getvalue())
+            news(f"{run}: {fault}")
+        kept = np.load(file)
+        if kept["paths"].tolist() != trial.pred.paths:
+            raise ValueError(f"{file} is of other slices: give another --work")
+        found.update({(fault, s): replace(trial.pred, probs=probs)
+                      for s,probs in zip(severities, kept["probs"])})
+    return found
 
 
 def by_lesion(found, folder):
@@ -83,6 +106,7 @@ def main():
     p.add_argument("--baseline", help="the NAME whose errors are 100 %%")
     p.add_argument("--fault", action="append", help="only this one  [default: all]")
     p.add_argument("--slices", type=Path, default=AIMS/"robustness_slices.csv", help="the list")
+    p.add_argument("--work", type=Path, default=ROOT/"runs/robustness", help="for predictions")
     p.add_argument("--out", type=Path, default=AIMS, help="folder of the tables")
     a = p.parse_args()
     runs = dict(run.split("=", 1) for run in a.runs if "=" in run)
@@ -97,7 +121,7 @@ def main():
         found = {}
         for name,run in runs.items():
             trial = Trial(Run(run), folder, paths=paths)
-            found[name] = predict_corrupted(trial, names, lambda line: news(f"{name}: {line}"))
+            found[name] = predict(trial, name, names, a.work)
             clean = found[name]["clean", 0]
             of = dict(slices=len(clean), groups=len(set(clean.groups.tolist())))
             for row in effect_rows(found[name]):
