@@ -7,7 +7,7 @@ __all__ = ['MEASURES', 'pick_slices', 'Trial', 'effect', 'predict_corrupted', 'e
            'plot_effects', 'robustness_section', 'judge_robustness', 'measure_robustness', 'write_robustness',
            'error_coverage', 'plot_coverage']
 
-# %% ../nbs/aims/22_robustness.ipynb #e593a4b7
+# %% ../nbs/aims/22_robustness.ipynb #8c14e5cd
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from .learners import predict_each
 from .predictions import Predictions, merge_classes
 from .runs import Run, evaluate_run, open_folder
 
-# %% ../nbs/aims/22_robustness.ipynb #636f35e5
+# %% ../nbs/aims/22_robustness.ipynb #621803e6
 def pick_slices(groups,     # int [N], what belongs together
                 n:int=600,  # slices at most
                 most:int=3, # per group
@@ -42,7 +42,7 @@ def pick_slices(groups,     # int [N], what belongs together
             found.append(i)
     return sorted(found[:n])
 
-# %% ../nbs/aims/22_robustness.ipynb #23a1af60
+# %% ../nbs/aims/22_robustness.ipynb #361e48b8
 def _not_seen(run, folder):
     "For each part of a run its learner, and the paths that it may predict; None: all paths."
     trained = run.trained or run
@@ -103,7 +103,7 @@ class Trial:
         pred = replace(self.pred, classes=classes, probs=probs)
         return merge_classes(pred, self.mapping) if self.mapping else pred
 
-# %% ../nbs/aims/22_robustness.ipynb #41f4c582
+# %% ../nbs/aims/22_robustness.ipynb #b66d94b4
 def _sensitivity(pred, weights):
     "[B], weighted share found of the positive class, or the mean over more than two classes."
     right,y = pred.probs.argmax(1) == pred.y,pred.y
@@ -150,7 +150,7 @@ def effect(clean:Predictions, # with groups
                       f"{name}_high": high})
     return {k: v if v is None else float(v) for k,v in found.items()}
 
-# %% ../nbs/aims/22_robustness.ipynb #e3f34f3e
+# %% ../nbs/aims/22_robustness.ipynb #c8114970
 def predict_corrupted(trial:Trial,            # slices and networks
                       names:tuple=tuple(CORRUPTIONS), # which faults
                       say=lambda line: None   # called with a line per fault
@@ -176,7 +176,7 @@ def effect_rows(found:dict # see `predict_corrupted`
                          **effect(clean, pred)))
     return rows
 
-# %% ../nbs/aims/22_robustness.ipynb #a57f2a10
+# %% ../nbs/aims/22_robustness.ipynb #ba3a95f2
 def mean_corruption_error(found:dict,    # see `predict_corrupted`
                           baseline:dict, # of the simple model, the same slices and faults
                           n:int=1000     # resamples of groups
@@ -194,7 +194,7 @@ def mean_corruption_error(found:dict,    # see `predict_corrupted`
     low,high = np.nanquantile(value(bootstrap_weights(clean.groups, n)), [.025, .975])
     return dict(value=float(value(np.ones((1, len(clean))))[0]), low=float(low), high=float(high))
 
-# %% ../nbs/aims/22_robustness.ipynb #01e924a5
+# %% ../nbs/aims/22_robustness.ipynb #1bb44f49
 def plot_effects(rows:dict,          # name of a model to its rows, see `effect_rows`
                  measure:str="auroc",# or "sensitivity", "calibration_error", "error"
                  title:str=""        # of the figure
@@ -231,7 +231,7 @@ def plot_effects(rows:dict,          # name of a model to its rows, see `effect_
         axes.flat[0].legend(fontsize=7)
     return axes
 
-# %% ../nbs/aims/22_robustness.ipynb #094fc78a
+# %% ../nbs/aims/22_robustness.ipynb #c7c4809f
 def _change(value):
     "A change as text."
     return "–" if value is None else f"{value:+.3f}".replace("-", "−")
@@ -292,7 +292,7 @@ def judge_robustness(run,   # a `Run` with predictions
         return None
     return robustness_section(predict_corrupted(Trial(run, folder)))
 
-# %% ../nbs/aims/22_robustness.ipynb #dfaec870
+# %% ../nbs/aims/22_robustness.ipynb #ad71b582
 def _judged(run, folder, data, mapping, say):
     "A run with predictions of a folder: its own, or those of its networks on another one."
     run = Run(run)
@@ -342,7 +342,7 @@ def write_robustness(out:str|Path,    # folder, made if needed
     summary = [("slices", f"{len(trial.pred)} ({', '.join(trial.pred.classes)})")]
     return write_page(out/"robustness.html", "Robustness", [section], summary, notes)
 
-# %% ../nbs/aims/22_robustness.ipynb #fe7203bc
+# %% ../nbs/aims/22_robustness.ipynb #6882a583
 def error_coverage(pred:Predictions, # with groups
                    coverages=tuple(np.arange(.5, 1.01, .05)), # shares of slices that are called
                    n:int=1000        # resamples of groups
