@@ -5,28 +5,31 @@
 A RUN is the folder of a run on CHENG by patients (btnb train, or a cell of btnb sweep or of
 tools/study.py --networks). The slices are those of nbs/aims/robustness_slices.csv: 600 of cheng,
 three per subject at most, drawn once by `pick_slices`; of a run with some of the folds only those
-that it held out. Writes nbs/aims/robustness.csv (a row per run, fault and severity) and
-nbs/aims/robustness_mean.csv (errors over those of the baseline, on the slices that both predicted)
-and, where slices have masks, nbs/aims/robustness_lesions.csv (errors at low resolution by thirds of
-the size of the lesion). In --work the predictions of each run and fault are kept, so that the same
-command goes on where it was stopped, and several can share the work.
+that it held out. Writes nbs/aims/robustness.csv (a row per run, fault and severity),
+nbs/aims/robustness_mean.csv (errors over those of the baseline, on the slices that both predicted;
+with all faults alone) and, where slices have masks, nbs/aims/robustness_lesions.csv (errors at low
+resolution by thirds of the size of the lesion). In --work the predictions of each run and fault are
+kept, so that the same command goes on where it was stopped, and several can share the work.
 """
 import argparse
 import csv
+import hashlib
 import io
 from dataclasses import replace
+from inspect import getsource as source
 from pathlib import Path
 
 import numpy as np
 
+from brain_tumor_nb import corruptions
 from brain_tumor_nb.core import write_file, write_rows
-from brain_tumor_nb.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from brain_tumor_nb.data import data_hash
+from brain_tumor_nb.corruptions import CORRUPTIONS, SEVERITIES, SIDE, corrupt, strengths
+from brain_tumor_nb.data import PixelStore, data_hash
 from brain_tumor_nb.robustness import Trial, effect_rows, mean_corruption_error, pick_slices
 from brain_tumor_nb.runs import Run, open_folder
 from brain_tumor_nb.splitting import find_groups
 from brain_tumor_nb.tumour_types import error_rate, lesion_facts
-from rows import ROOT, commit, machine, put
+from rows import ROOT, commit, fingerprint, machine, put
 
 AIMS = ROOT/"nbs/aims"
 
@@ -52,21 +55,32 @@ def text(value):
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def predict(trial, run, faults, work):
+def version(run, fault):
+    "A fingerprint of what predictions come from: weights, strengths, the code of the faults."
+    weights = [hashlib.sha256((part/"model.safetensors").read_bytes()).hexdigest()
+               for part in run.parts]
+    return fingerprint([weights, fault != "clean" and strengths(fault), source(corruptions)])
+
+
+def predict(name, run, folder, paths, faults, work):
     "Predictions of clean slices and of every fault and severity; what lies in `work` is read."
+    trial = Trial(run, folder, paths=paths)
+    place = {path: i for i,path in enumerate(folder.paths)}
+    whole = PixelStore(folder, SIDE, run.config.framing).pixels[[place[p] for p in sorted(paths)]]
+    mine = np.isin(sorted(paths), trial.pred.paths)     # all runs see the same draws of a fault
     found = {}
     for fault in ("clean", *faults):
-        file = work/f"{run}-{fault}.npz"
+        file = work/f"{name}-{fault}-{version(run, fault)}.npz"
         severities = SEVERITIES if fault != "clean" else (0,)
         if not file.exists():
-            preds = [trial.predict(corrupt(trial.pixels, fault, s) if s else trial.pixels)
+            probs = [trial.predict((corrupt(whole, fault, s) if s else whole)[mine]).probs
                      for s in severities]
             out = io.BytesIO()
-            np.savez(out, paths=preds[0].paths, probs=np.stack([p.probs for p in preds]))
+            np.savez(out, paths=trial.pred.paths, probs=np.stack(probs))
             write_file(file, out.getvalue())
-            news(f"{run}: {fault}")
+            news(f"{name}: {fault}")
         kept = np.load(file)
-        if kept["paths"].tolist() != trial.pred.paths:
+        if kept["paths"].tolist() != list(trial.pred.paths):
             raise ValueError(f"{file} is of other slices: give another --work")
         found.update({(fault, s): replace(trial.pred, probs=probs)
                       for s,probs in zip(severities, kept["probs"])})
@@ -120,8 +134,7 @@ def main():
                      command="python tools/robustness.py CHENG NAME=RUN")
         found = {}
         for name,run in runs.items():
-            trial = Trial(Run(run), folder, paths=paths)
-            found[name] = predict(trial, name, names, a.work)
+            found[name] = predict(name, Run(run), folder, paths, names, a.work)
             clean = found[name]["clean", 0]
             of = dict(slices=len(clean), groups=len(set(clean.groups.tolist())))
             for row in effect_rows(found[name]):
@@ -132,7 +145,8 @@ def main():
                 row = {k: text(v) for k,v in row.items()}
                 put(a.out/"robustness_lesions.csv", dict(model=name, **row, **about),
                     ("model", "severity", "lesion"))
-        for name in runs if a.baseline else ():
+        every = names == tuple(CORRUPTIONS)             # a mean of some faults is another number
+        for name in runs if a.baseline and every else ():
             both = set(found[name]["clean", 0].paths) & set(found[a.baseline]["clean", 0].paths)
             mine,base = some(found[name], both),some(found[a.baseline], both)
             row = {k: text(v) for k,v in mean_corruption_error(mine, base).items()}

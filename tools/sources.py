@@ -5,8 +5,8 @@
     python tools/sources.py elsewhere CHENG FOUR
 
 Each row tests the same slices twice: by networks that saw their source in training (other patients
-of it) and by one that did not. `centres`: the five centres of lgg, by patients. `planes`: the three
-planes of cheng; within a fold, so that no patient is on both sides. `elsewhere`: heads trained on
+of it) and by networks that did not. `centres`: the five centres of lgg. `planes`: the three planes
+of cheng. Both within the folds, so that no patient is on both sides. `elsewhere`: heads trained on
 cheng, on the meningiomas of the four-class set that are not cheng's (subjects.csv, and no
 near-duplicate), beside cheng's own meningiomas. A model that sees a source less has fewer slices to
 learn from, so a third column trains on all sources with so many patients left out, by chance, that
@@ -31,6 +31,7 @@ from rows import ROOT, commit, machine, put, read
 from transfer import share
 
 TABLE = ROOT/"nbs/aims/sources.csv"
+COLUMNS = dict(centres="centre", planes="plane")
 KEYS = ("study", "left_out", "model", "data")
 
 
@@ -124,47 +125,24 @@ def sorted_by_path(preds):
     return pred[np.argsort(pred.paths, kind="stable")]
 
 
-def centres(data, model, only):
-    "One centre of lgg left out at a time."
-    centre = data.column("centre")
-    todo = [c for c in np.unique(centre).tolist()
-            if (not only or c in only) and not there("centres", c, model, data)]
-    folds = make_folds(data.folder, data.groups, 5, data.config.seed) if todo else []
-    everything = [data.predict(s.train, s.valid, k) for k,s in enumerate(folds)]
-    for c in todo:
-        mine = np.nonzero(centre == c)[0]
-        rest = np.nonzero(centre != c)[0]
-        without = sorted_by_path([data.predict(rest.tolist(), mine.tolist())])
-        paths = set(without.paths)
-        def some(preds):
-            return sorted_by_path([p[np.isin(p.paths, list(paths))] for p in preds])
-        same = []
-        for k,s in enumerate(folds):
-            valid = sorted(set(s.valid) & set(mine.tolist()))
-            if valid:
-                same.append(data.predict(data.thin(s.train, len(rest)), valid, k))
-        command = f"python tools/sources.py centres FOLDER --model {model} --left-out {c}"
-        found = compared("centres", c, model, data, without, some(everything), some(same))
-        record(data, found, command)
-
-
-def planes(data):
-    "One plane of cheng left out at a time, within each fold."
-    plane = data.column("plane")
+def left_out(data, study, column, model, only=None):
+    "Each value of a column of the manifest left out, fold by fold."
+    of = data.column(column)
     folds = make_folds(data.folder, data.groups, 5, data.config.seed)
-    for p in np.unique(plane).tolist():
-        if there("planes", p, "frozen", data):
+    for value in np.unique(of).tolist():
+        if only and value not in only or there(study, value, model, data):
             continue
         found = dict(without=[], known=[], same=[])
         for k,s in enumerate(folds):
-            valid = [i for i in s.valid if plane[i] == p]
-            others = [i for i in s.train if plane[i] != p]
-            found["without"].append(data.predict(others, valid, k))
-            found["known"].append(data.predict(s.train, valid, k))
-            found["same"].append(data.predict(data.thin(s.train, len(others)), valid, k))
+            valid = [i for i in s.valid if of[i] == value]
+            others = [i for i in s.train if of[i] != value]
+            if valid:
+                found["without"].append(data.predict(others, valid, k))
+                found["known"].append(data.predict(s.train, valid, k))
+                found["same"].append(data.predict(data.thin(s.train, len(others)), valid, k))
         pred,known,same = [sorted_by_path(found[k]) for k in ("without", "known", "same")]
-        record(data, compared("planes", p, "frozen", data, pred, known, same),
-               "python tools/sources.py planes FOLDER")
+        command = f"python tools/sources.py {study} FOLDER --model {model} --left-out {value}"
+        record(data, compared(study, value, model, data, pred, known, same), command)
 
 
 def elsewhere(data, four):
@@ -181,8 +159,10 @@ def elsewhere(data, four):
     own = sorted_by_path(own)
     own = own[np.array(own.labels) == "meningioma"]
     other = MRIFolder(four)
-    table = next(f for f in (Path(four)/"subjects.csv", Path(four).parent/"subjects.csv")
-                 if f.exists())
+    table = next((f for f in (Path(four)/"subjects.csv", Path(four).parent/"subjects.csv")
+                  if f.exists()), None)
+    if table is None:
+        raise ValueError(f"{four} has no subjects.csv beside it: which slices are cheng's?")
     with table.open(newline="", encoding="utf-8") as f:
         matched = {Path(r["file"]).name for r in csv.DictReader(f) if r["cheng_file"]}
     new = unseen(data.folder, other, "near-duplicates")
@@ -211,18 +191,18 @@ def main():
     p.add_argument("--model", choices=("frozen", "finetuned"), default="frozen")
     p.add_argument("--size", type=int, help="pixels, one scale  [default: the recipe's]")
     p.add_argument("--out", type=Path, default=TABLE, help="the table")
-    p.add_argument("--left-out", action="append", help="which centre  [default: each]")
+    p.add_argument("--left-out", action="append", help="which centre or plane  [default: each]")
     a = p.parse_args()
-    if a.study == "elsewhere" and a.four is None:
-        p.error("elsewhere needs two folders: CHENG FOUR")
+    if a.study == "elsewhere" and (a.four is None or a.model != "frozen"):
+        p.error("elsewhere needs two folders, CHENG FOUR, and knows the frozen model alone")
+    if a.size and a.out == TABLE:
+        p.error("--size is a trial: give it another --out")
     try:
         data = Set(a.folder, a.model, a.out, a.size)
-        if a.study == "centres":
-            centres(data, a.model, a.left_out)
-        elif a.study == "planes":
-            planes(data)
-        else:
+        if a.study == "elsewhere":
             elsewhere(data, a.four)
+        else:
+            left_out(data, a.study, COLUMNS[a.study], a.model, a.left_out)
     except (ValueError, OSError) as e:
         raise SystemExit(f"sources.py: {e}") from None
 

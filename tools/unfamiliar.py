@@ -112,6 +112,14 @@ def main():
     p.add_argument("--out", type=Path, default=TABLE, help="the table")
     p.add_argument("--model", required=True, help="a name for the table")
     a = p.parse_args()
+    try:
+        measure(a)
+    except (ValueError, OSError, KeyError) as e:
+        raise SystemExit(f"unfamiliar.py: {e}") from None
+
+
+def measure(a):
+    "Write a row per set."
     folder,run = open_folder(a.data/"cheng"),Run(a.run)
     groups,config = find_groups(folder, "patients"),run.config
     store = PixelStore(folder, config.size, config.framing)
