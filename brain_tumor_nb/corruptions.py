@@ -8,7 +8,7 @@ __all__ = ['MIDDLE', 'FIELD', 'TARGETS', 'CALIBRATED', 'IN_UNITS', 'CORRUPTIONS'
            'spikes', 'jpeg', 'gamma', 'contrast', 'rotation', 'shift', 'cropped_field', 'head_similarity', 'calibrate',
            'strengths', 'corrupt', 'show_corruptions']
 
-# %% ../nbs/aims/22_corruptions.ipynb #bfbf2f08
+# %% ../nbs/aims/22_corruptions.ipynb #c7f15bd8
 import csv
 from functools import cache
 from importlib.resources import files as resource_files
@@ -21,19 +21,19 @@ import torch.nn.functional as F
 
 from .core import in_threads, spawn_seed
 
-# %% ../nbs/aims/22_corruptions.ipynb #5b63b0f9
+# %% ../nbs/aims/22_corruptions.ipynb #11190aba
 def to_kspace(x:torch.Tensor    # float [N,1,H,W]
-             )->torch.Tensor:   # complex [N,1,H,W], slow waves in the middle
-    "What a scanner would measure of a picture: its Fourier transform."
+             )->torch.Tensor:   # complex [N,1,H,W], low frequencies in the centre
+    "The k-space of a picture, simulated: its Fourier transform."
     return torch.fft.fftshift(torch.fft.fft2(x), (-2, -1))
 
 
-def from_kspace(k:torch.Tensor  # complex [N,1,H,W], slow waves in the middle
+def from_kspace(k:torch.Tensor  # complex [N,1,H,W], low frequencies in the centre
                )->torch.Tensor: # float [N,1,H,W], not negative
-    "The picture that a scanner computes from what it measured: the magnitude."
+    "The magnitude picture of a k-space."
     return torch.fft.ifft2(torch.fft.ifftshift(k, (-2, -1))).abs()
 
-# %% ../nbs/aims/22_corruptions.ipynb #68cff735
+# %% ../nbs/aims/22_corruptions.ipynb #ed0acab3
 def _randn(x, generator):
     "Standard normal numbers in the shape of `x`."
     return torch.randn(x.shape, generator=generator)
@@ -53,9 +53,9 @@ def rician_noise(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
     imaginary = strength*_randn(x, generator)
     return torch.hypot(real, imaginary).clamp(0, 1)
 
-# %% ../nbs/aims/22_corruptions.ipynb #66f3a3ad
+# %% ../nbs/aims/22_corruptions.ipynb #ec17f868
 def bias_field(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
-               strength:float,  # logarithm of the largest factor, 0 or more
+               strength:float,  # natural logarithm of the largest factor, 0 or more
                generator        # torch.Generator
               )->torch.Tensor:  # as `x`
     "Brightness that changes smoothly over the slice, by a polynomial of the third degree."
@@ -66,7 +66,7 @@ def bias_field(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
     field = field - field.mean((-2, -1), keepdim=True)
     return (x*(strength*field/field.abs().amax((-2, -1), keepdim=True)).exp()).clamp(0, 1)
 
-# %% ../nbs/aims/22_corruptions.ipynb #40db04e5
+# %% ../nbs/aims/22_corruptions.ipynb #62e05dde
 def _moved(x, degrees, right, down):
     "Slices rotated to the left and shifted; float [N,1,1,1] degrees, and shares of the side."
     angle = torch.deg2rad(degrees).flatten()
@@ -98,12 +98,12 @@ def motion(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
         k = torch.where(pose == i, to_kspace(moved), k)
     return from_kspace(k).clamp(0, 1)
 
-# %% ../nbs/aims/22_corruptions.ipynb #d272a548
+# %% ../nbs/aims/22_corruptions.ipynb #e1027477
 def ghosting(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
-             strength:float,  # share of the signal that the lines lose, 0 to 1
+             strength:float,  # 0 to 2; 1 removes the lines, above 1 they change their sign
              generator        # torch.Generator
             )->torch.Tensor:  # as `x`
-    "Every second, third or fourth line of k-space is weaker."
+    "Every second, third or fourth line of k-space is weaker, missing or of the opposite sign."
     lines = x.shape[-2]
     position = torch.arange(lines)[None,None,:,None]
     every = torch.randint(2, 5, (len(x), 1, 1, 1), generator=generator)
@@ -111,9 +111,9 @@ def ghosting(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
     weaker = ((position - lines//2) % every == 0) & outside
     return from_kspace(to_kspace(x)*(1 - strength*weaker)).clamp(0, 1)
 
-# %% ../nbs/aims/22_corruptions.ipynb #7efc3a47
+# %% ../nbs/aims/22_corruptions.ipynb #8fda8fb5
 def gibbs_ringing(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
-                  strength:float,  # share of the radius of k-space that is missing, 0 to 1
+                  strength:float,  # share of the way from centre to corner that is removed, 0 to 1
                   generator=None   # not needed
                  )->torch.Tensor:  # as `x`
     "K-space without its outer part."
@@ -132,12 +132,12 @@ def low_resolution(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
     small = F.interpolate(x, size, mode="bilinear", antialias=True)
     return F.interpolate(small, x.shape[-2:], mode="bilinear").clamp(0, 1)
 
-# %% ../nbs/aims/22_corruptions.ipynb #28644250
+# %% ../nbs/aims/22_corruptions.ipynb #52db1dd3
 def spikes(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
            strength:float,  # height of the stripes, 0 or more; 1 is white
            generator        # torch.Generator
           )->torch.Tensor:  # as `x`
-    "One wrong number in k-space: stripes over the whole picture."
+    "One wrong value in k-space: stripes over the head, and a grey background."
     n,(height,width) = len(x),x.shape[-2:]
     row,column = [((.05 + .4*torch.rand(n, generator=generator))*side).long()
                   for side in (height, width)]
@@ -146,9 +146,9 @@ def spikes(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
     k[torch.arange(n),0,height//2+row,width//2+sign*column] += strength*height*width
     return from_kspace(k).clamp(0, 1)
 
-# %% ../nbs/aims/22_corruptions.ipynb #133eaefb
+# %% ../nbs/aims/22_corruptions.ipynb #7599fa71
 def jpeg(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
-         strength:float,  # 100 less the quality, 0 to 99
+         strength:float,  # 100 minus the quality, 0 to 99
          generator=None   # not needed
         )->torch.Tensor:  # as `x`
     "Saved as JPEG and read again."
@@ -160,7 +160,7 @@ def jpeg(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
     grey = (x*255).round().byte().numpy()[:,0]
     return torch.from_numpy(np.stack(list(in_threads(saved, grey))))[:,None].float()/255
 
-# %% ../nbs/aims/22_corruptions.ipynb #a1b2a2b8
+# %% ../nbs/aims/22_corruptions.ipynb #ba8c9fcf
 FIELD = 250     # mm, the side of a slice
 
 
@@ -216,7 +216,7 @@ def cropped_field(x:torch.Tensor,  # float [N,1,H,W], 0 to 1
     inner = x[:,:,rows:size[0]-rows,columns:size[1]-columns]
     return F.interpolate(inner, size, mode="bilinear", antialias=True)
 
-# %% ../nbs/aims/22_corruptions.ipynb #c1e499c7
+# %% ../nbs/aims/22_corruptions.ipynb #5a5eb9e7
 def _head(a):
     "Where a slice is not black, bool [H,W]; float [H,W], 0 to 1."
     from scipy.ndimage import gaussian_filter
@@ -235,7 +235,7 @@ def head_similarity(clean:torch.Tensor, # float [N,1,H,W], 0 to 1
         return ssim[_head(a)].mean()
     return np.array(list(in_threads(one, list(zip(clean, x)))))
 
-# %% ../nbs/aims/22_corruptions.ipynb #6afecd8c
+# %% ../nbs/aims/22_corruptions.ipynb #cb59a5f1
 TARGETS = (.95, .9, .85, .75, .65)      # similarity of the five severities
 CALIBRATED = dict(rician_noise=(rician_noise, 0, .2), bias_field=(bias_field, 0, 8),
                   motion=(motion, 0, 8), ghosting=(ghosting, 0, 2),
@@ -271,7 +271,7 @@ def calibrate(name:str,           # a key of `CALIBRATED`
     reached = {s: float(similarity(s)) for s in near}
     return min(reached.items(), key=lambda found: abs(found[1] - target))
 
-# %% ../nbs/aims/22_corruptions.ipynb #576a66f6
+# %% ../nbs/aims/22_corruptions.ipynb #232e867b
 @cache
 def strengths(name:str        # a key of `CORRUPTIONS`
              )->tuple:        # of five numbers, from mild to severe
@@ -284,7 +284,7 @@ def strengths(name:str        # a key of `CORRUPTIONS`
     rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     return tuple(float(row["strength"]) for row in rows if row["corruption"] == name)
 
-# %% ../nbs/aims/22_corruptions.ipynb #3bf94679
+# %% ../nbs/aims/22_corruptions.ipynb #b6a345f9
 SIDE = 256      # pixels of a slice while it is made worse; the strengths are for that
 
 
@@ -308,7 +308,7 @@ def corrupt(pixels:torch.Tensor, # uint8 [N,1,256,256]
         found.append((x*255).round().clamp(0, 255).byte())
     return torch.cat(found)
 
-# %% ../nbs/aims/22_corruptions.ipynb #db693cb5
+# %% ../nbs/aims/22_corruptions.ipynb #139fb0fc
 def show_corruptions(pixels:torch.Tensor, # uint8 [1,1,256,256], one slice
                      seed:int=0           # of the draws
                     ):                    # matplotlib axes

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEIGHBOUR', 'MOST', 'FALSE_ALARMS', 'Familiar', 'fit_familiar', 'is_unfamiliar']
 
-# %% ../nbs/engine/07_familiar.ipynb #453a0960
+# %% ../nbs/engine/07_familiar.ipynb #009f8c3f
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 from .core import write_file
 
-# %% ../nbs/engine/07_familiar.ipynb #8e46ffbc
+# %% ../nbs/engine/07_familiar.ipynb #e8a3b30d
 NEIGHBOUR = 5       # whose distance counts
 MOST = 500          # known slices that are kept
 
@@ -30,7 +30,7 @@ class Familiar:
 
     def distance(self,
                  features:torch.Tensor # float32 [N,D]
-                )->np.ndarray:         # float64 [N], 0 (among known slices) to 2
+                )->np.ndarray:         # float64 [N], 0 (the direction of known slices) to 2
         "How far slices lie from those that are known."
         near = normalize(features) @ self.known.T
         k = min(NEIGHBOUR, len(self.known))
@@ -54,7 +54,7 @@ class Familiar:
             raise ValueError(f"{file} is damaged ({e}): remove it, and no slice is called "
                              "unfamiliar; or train anew") from None
 
-# %% ../nbs/engine/07_familiar.ipynb #0516b5df
+# %% ../nbs/engine/07_familiar.ipynb #319ef314
 FALSE_ALARMS = .05  # share of familiar slices that is called unfamiliar
 
 
@@ -70,7 +70,7 @@ def fit_familiar(train:torch.Tensor, # float32 [N,D], features of training slice
     found.limit = float(np.quantile(found.distance(held), 1 - rate))
     return found
 
-# %% ../nbs/engine/07_familiar.ipynb #e07f6efe
+# %% ../nbs/engine/07_familiar.ipynb #a3993f24
 def is_unfamiliar(familiars:list, # a `Familiar` per network, or None where it has none
                   features:list   # float32 [N,D] per network
                  )->np.ndarray|None: # bool [N]; None where no network knows

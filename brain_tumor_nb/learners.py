@@ -122,6 +122,8 @@ class Learner:
 
     def get_familiar(self, prepared, split):
         "Learn which slices are familiar, from some of the training and of the validation set."
+        if not split.train or not split.valid:
+            return
         def some(rows):
             order = np.random.default_rng(self.config.seed).permutation(len(rows))[:MOST]
             return self.features(prepared[np.asarray(rows)[np.sort(order)]])
@@ -313,6 +315,7 @@ class FineTune(Learner):
             state = self._start(train, out, resume, team)
             if out and first:
                 self._save_settings(out, split)
+                (Path(out)/"familiar.safetensors").unlink(missing_ok=True)  # of other weights
             news = News(config.epochs, len(train), len(state.history.rows), progress, say, first)
             def after_epoch():
                 if out and first:
@@ -322,7 +325,7 @@ class FineTune(Learner):
                 history = self._run(state, train, valid, team, news.batch, after_epoch)
         if first:
             self.get_familiar(store.pixels, split)
-            if out:
+            if out and self.familiar:
                 self.familiar.save(out)
         return history
 

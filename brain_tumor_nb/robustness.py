@@ -7,7 +7,7 @@ __all__ = ['MEASURES', 'pick_slices', 'Trial', 'effect', 'predict_corrupted', 'e
            'plot_effects', 'robustness_section', 'judge_robustness', 'measure_robustness', 'write_robustness',
            'error_coverage', 'plot_coverage']
 
-# %% ../nbs/aims/22_robustness.ipynb #8c14e5cd
+# %% ../nbs/aims/22_robustness.ipynb #0cbf1ed3
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +24,9 @@ from .files import stack_pixels
 from .intervals import compare_auroc
 from .learners import predict_each
 from .predictions import Predictions, merge_classes
-from .runs import Run, evaluate_run, open_folder
+from .runs import Run, check_classes, evaluate_run, open_folder
 
-# %% ../nbs/aims/22_robustness.ipynb #621803e6
+# %% ../nbs/aims/22_robustness.ipynb #1f768dad
 def pick_slices(groups,     # int [N], what belongs together
                 n:int=600,  # slices at most
                 most:int=3, # per group
@@ -42,7 +42,7 @@ def pick_slices(groups,     # int [N], what belongs together
             found.append(i)
     return sorted(found[:n])
 
-# %% ../nbs/aims/22_robustness.ipynb #361e48b8
+# %% ../nbs/aims/22_robustness.ipynb #ae23e31c
 def _not_seen(run, folder):
     "For each part of a run its learner, and the paths that it may predict; None: all paths."
     trained = run.trained or run
@@ -70,21 +70,33 @@ class Trial:
                  most:int=3,      # per group
                  paths:list|None=None # the slices themselves; None: see `pick_slices`
                 ):
+        self.learners,self.mapping = (run.trained or run).learners(),run.mapping
+        parts = _not_seen(run, folder)
         pred = run.predictions
         first = np.unique(pred.paths, return_index=True)[1]     # repeats predict a slice again
         pred = pred[first]
+        if parts is not None:
+            pred = pred[np.isin(pred.paths, list(set().union(*parts)))]
         if paths is None:
             pred = pred[pick_slices(groups_of(pred), n, most)]
         else:
             pred = pred[np.isin(pred.paths, list(paths))]
-        self.pred,self.mapping = replace(pred, groups=groups_of(pred)),run.mapping
-        self.learners = (run.trained or run).learners()
+        self.pred = replace(pred, groups=groups_of(pred))
+        self._check()
+        self.parts = None if parts is None else [np.isin(pred.paths, list(p)) for p in parts]
         config = self.learners[0].config
-        self.size,parts = config.size,_not_seen(run, folder)
-        self.parts = parts and [np.isin(pred.paths, list(paths)) for paths in parts]
+        self.size = config.size
         at = {path: i for i,path in enumerate(folder.paths)}
         rows = [at[path] for path in pred.paths]
         self.pixels = PixelStore(folder, SIDE, config.framing).pixels[rows]
+
+    def _check(self):
+        "`ValueError` unless there are slices of every class."
+        classes = {self.mapping.get(c, c) for c in self.learners[0].classes}
+        missing = sorted(classes - {self.mapping.get(c, c) for c in self.pred.labels})
+        if missing:
+            raise ValueError(f"none of {len(self.pred)} slices that the run held out is of class "
+                             f"{missing[0]}: take more slices, or name its classes with --map")
 
     def _probs(self, pixels):
         "float [N,C], in the order of the learner's classes."
@@ -103,7 +115,7 @@ class Trial:
         pred = replace(self.pred, classes=classes, probs=probs)
         return merge_classes(pred, self.mapping) if self.mapping else pred
 
-# %% ../nbs/aims/22_robustness.ipynb #b66d94b4
+# %% ../nbs/aims/22_robustness.ipynb #be70abec
 def _sensitivity(pred, weights):
     "[B], weighted share found of the positive class, or the mean over more than two classes."
     right,y = pred.probs.argmax(1) == pred.y,pred.y
@@ -143,22 +155,24 @@ def effect(clean:Predictions, # with groups
                  auroc_high=ranked["high"])
     once,weights = np.ones((1, len(clean))),bootstrap_weights(clean.groups, n)
     for name,measure in MEASURES.items():
-        drawn = measure(worse, weights) - measure(clean, weights)
-        low,high = np.nanquantile(drawn, [.025, .975])
+        low = high = None
+        if len(np.unique(clean.groups)) > 1:
+            drawn = measure(worse, weights) - measure(clean, weights)
+            low,high = np.nanquantile(drawn, [.025, .975])
         value,before = measure(worse, once)[0],measure(clean, once)[0]
         found.update({name: value, f"{name}_change": value - before, f"{name}_low": low,
                       f"{name}_high": high})
     return {k: v if v is None else float(v) for k,v in found.items()}
 
-# %% ../nbs/aims/22_robustness.ipynb #c8114970
+# %% ../nbs/aims/22_robustness.ipynb #d9ecd655
 def predict_corrupted(trial:Trial,            # slices and networks
                       names:tuple=tuple(CORRUPTIONS), # which faults
                       say=lambda line: None   # called with a line per fault
                      ):                       # dict: (name, severity) to `Predictions`
     "Predictions of clean slices, (\"clean\", 0), and of those with each fault in each severity."
-    found = {("clean", 0): trial.predict(trial.pixels)}
     for name in names:
         strengths(name)                             # a wrong name is said before anything is done
+    found = {("clean", 0): trial.predict(trial.pixels)}
     for i,name in enumerate(names, 1):
         for severity in SEVERITIES:
             found[name,severity] = trial.predict(corrupt(trial.pixels, name, severity))
@@ -176,25 +190,35 @@ def effect_rows(found:dict # see `predict_corrupted`
                          **effect(clean, pred)))
     return rows
 
-# %% ../nbs/aims/22_robustness.ipynb #ba3a95f2
+# %% ../nbs/aims/22_robustness.ipynb #26fba849
 def mean_corruption_error(found:dict,    # see `predict_corrupted`
                           baseline:dict, # of the simple model, the same slices and faults
                           n:int=1000     # resamples of groups
-                         )->dict:        # "value", "low", "high": 1 is as the simple one; nan: none
+                         # "value", "low", "high": 1 is as the simple one; the ends None for one
+                         # group; None where the simple one has no error
+                         )->dict|None:
     "Errors over those of a simple model, mean over faults, with a 95 % interval over groups."
     clean = found["clean", 0]
-    if clean.paths != baseline["clean", 0].paths or set(found) != set(baseline):
+    if list(clean.paths) != list(baseline["clean", 0].paths) or set(found) != set(baseline):
         raise ValueError("both models must predict the same slices with the same faults")
+    def total(of, name, weights):
+        return sum(_error(of[name,s], weights) for s in SEVERITIES)
+    once = np.ones((1, len(clean)))
+    names = [name for name in dict.fromkeys(name for name,severity in found if severity)
+             if total(baseline, name, once)[0] > 0]
+    if not names:
+        return None
     def value(weights):
-        names = dict.fromkeys(name for name,severity in found if severity)
-        def total(of, name):
-            return sum(_error(of[name,s], weights) for s in SEVERITIES)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.mean([total(found, k)/total(baseline, k) for k in names], 0)
-    low,high = np.nanquantile(value(bootstrap_weights(clean.groups, n)), [.025, .975])
-    return dict(value=float(value(np.ones((1, len(clean))))[0]), low=float(low), high=float(high))
+            each = [total(found, k, weights)/total(baseline, k, weights) for k in names]
+        return np.mean(np.where(np.isfinite(each), each, np.nan), 0)
+    low = high = None
+    if len(np.unique(clean.groups)) > 1:
+        drawn = value(bootstrap_weights(clean.groups, n))
+        low,high = map(float, np.nanquantile(drawn, [.025, .975]))
+    return dict(value=float(value(once)[0]), low=low, high=high)
 
-# %% ../nbs/aims/22_robustness.ipynb #1bb44f49
+# %% ../nbs/aims/22_robustness.ipynb #9795a9cc
 def plot_effects(rows:dict,          # name of a model to its rows, see `effect_rows`
                  measure:str="auroc",# or "sensitivity", "calibration_error", "error"
                  title:str=""        # of the figure
@@ -231,7 +255,7 @@ def plot_effects(rows:dict,          # name of a model to its rows, see `effect_
         axes.flat[0].legend(fontsize=7)
     return axes
 
-# %% ../nbs/aims/22_robustness.ipynb #c7c4809f
+# %% ../nbs/aims/22_robustness.ipynb #6f02b1b0
 def _change(value):
     "A change as text."
     return "–" if value is None else f"{value:+.3f}".replace("-", "−")
@@ -248,8 +272,19 @@ def _row(name, rows):
             _change(last["calibration_error_change"]), error]
 
 
+def _mean_words(error):
+    "The mean corruption error, in a sentence."
+    if error is None:
+        return "The baseline makes no error, so there is no mean corruption error."
+    ends = ""
+    if error["low"] is not None:
+        ends = f" ({100*error['low']:.0f} to {100*error['high']:.0f} %)"
+    return f"Mean corruption error: {100*error['value']:.0f} % of the baseline's{ends}."
+
+
 def robustness_section(found:dict,         # see `predict_corrupted`
-                       baseline:dict|None=None # of a simple model, see `mean_corruption_error`
+                       baseline:dict|None=None, # of a simple model, see `mean_corruption_error`
+                       how:str=""          # who predicted what, a sentence
                       )->Section:
     "What simulated faults cost, as a report tells it."
     rows,clean = effect_rows(found),found["clean", 0]
@@ -268,15 +303,14 @@ def robustness_section(found:dict,         # see `predict_corrupted`
                     f"{worst['severity']}: the AUROC changes by {_change(worst['auroc_change'])}.")
     facts = dict(slices=len(clean), groups=groups, rows=rows)
     if baseline is not None:
-        error = mean_corruption_error(found, baseline)
-        facts["mean_corruption_error"] = error
-        said.append(f"Mean corruption error: {100*error['value']:.0f} % of the baseline's "
-                    f"({100*error['low']:.0f} to {100*error['high']:.0f} %).")
+        facts["mean_corruption_error"] = mean_corruption_error(found, baseline)
+        said.append(_mean_words(facts["mean_corruption_error"]))
     notes = ["The faults are simulated, by simple formulas; a real scanner has more ways to fail. "
              "Severities 1 to 5 of noise, bias field, motion, ghosting, ringing, resolution, "
              "spikes and JPEG are equally similar to clean slices (SSIM within the head 0.95 to "
              "0.65); the others have steps of their own. Intervals are over groups of slices that "
              "belong together; of many faults some are extreme by chance."]
+    notes += [how] if how else []
     figure = Figure("robustness", figure_png(plot_effects({"": rows})),
                     "Change of the AUROC with each simulated fault")
     table = Table(head, [_row(name, rows) for name in names])
@@ -290,15 +324,20 @@ def judge_robustness(run,   # a `Run` with predictions
     "What simulated faults cost, on up to 600 slices; slow."
     if run.config is None or not (run.trained or run).path.is_dir():
         return None
-    return robustness_section(predict_corrupted(Trial(run, folder)))
+    try:
+        trial = Trial(run, folder)
+    except ValueError as e:                         # told in the report, not instead of it
+        return Section("robustness", "What simulated faults cost", [f"Not measured: {e}."])
+    return robustness_section(predict_corrupted(trial), how=run.data["how"])
 
-# %% ../nbs/aims/22_robustness.ipynb #ad71b582
+# %% ../nbs/aims/22_robustness.ipynb #afeee6dc
 def _judged(run, folder, data, mapping, say):
     "A run with predictions of a folder: its own, or those of its networks on another one."
-    run = Run(run)
+    run = Run(run, mapping=mapping)
     if not run.path.is_dir() or run.data is None:
         raise ValueError(f"{run.path} is no finished run: give the --out of a btnb train")
     if run.data["hash"] == data_hash(folder):
+        check_classes(run.classes, folder, mapping)
         return run
     return evaluate_run(run.path, data, None, mapping, None, say, judges=())
 
@@ -314,7 +353,10 @@ def measure_robustness(run:str|Path,           # run folder
                       )->Section:
     "What `btnb robustness` does; writes `robustness.html` and `robustness.csv`."
     folder,names = open_folder(data),tuple(names) or tuple(CORRUPTIONS)
-    trial = Trial(_judged(run, folder, data, mapping, say), folder, n)
+    for name in names:
+        strengths(name)
+    judged = _judged(run, folder, data, mapping, say)
+    trial = Trial(judged, folder, n)
     simple = None
     if baseline is not None:
         simple = Trial(_judged(baseline, folder, data, mapping, say), folder,
@@ -325,24 +367,27 @@ def measure_robustness(run:str|Path,           # run folder
     say(f"{len(trial.pred)} slices, {len(names)} faults in {len(SEVERITIES)} severities")
     found = predict_corrupted(trial, names, say)
     simple = simple and predict_corrupted(simple, names, lambda line: say(f"baseline, {line}"))
-    section = robustness_section(found, simple)
+    section = robustness_section(found, simple, judged.data["how"])
     if out is not None:
-        write_robustness(out, section, trial)
+        write_robustness(out, section, judged, trial)
     return section
 
 
 def write_robustness(out:str|Path,    # folder, made if needed
                      section:Section, # see `robustness_section`
-                     trial:Trial      # what it is of
+                     run:Run,         # whose networks predicted
+                     trial:Trial      # on what
                     )->Path:          # the page
     "Write `robustness.html` and `robustness.csv`."
     out = Path(out)
     write_rows(out/"robustness.csv", section.facts["rows"])
     notes = ["Nothing here was tested on patients.", "The faults are SIMULATED."]
-    summary = [("slices", f"{len(trial.pred)} ({', '.join(trial.pred.classes)})")]
+    if run.data["simulated"]:
+        notes.append("The slices are SIMULATED; scores on them prove nothing clinical.")
+    summary = [("slices", f"{len(trial.pred)} of {run.data['name']}")]
     return write_page(out/"robustness.html", "Robustness", [section], summary, notes)
 
-# %% ../nbs/aims/22_robustness.ipynb #6882a583
+# %% ../nbs/aims/22_robustness.ipynb #05b66e02
 def error_coverage(pred:Predictions, # with groups
                    coverages=tuple(np.arange(.5, 1.01, .05)), # shares of slices that are called
                    n:int=1000        # resamples of groups

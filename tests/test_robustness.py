@@ -130,7 +130,7 @@ def test_tool_robustness(tool, trained, slices, tmp_path):
     assert tool(*args) == 0
     assert len(read(out/"robustness_lesions.csv")) == 36      # 2 runs, clean and 5, 3 sizes
     assert len(read(out/"robustness.csv")) == 12 and len(read(out/"list.csv")) <= 90
-    assert {row["value"] for row in read(out/"robustness_mean.csv")} == {"1"}
+    assert not (out/"robustness_mean.csv").exists()                # of some faults there is none
 
 
 @pytest.mark.long
