@@ -7,7 +7,7 @@ __all__ = ['MEASURES', 'pick_slices', 'Trial', 'effect', 'predict_corrupted', 'e
            'plot_effects', 'robustness_section', 'judge_robustness', 'measure_robustness', 'write_robustness',
            'error_coverage', 'plot_coverage']
 
-# %% ../nbs/aims/22_robustness.ipynb #0cbf1ed3
+# %% ../nbs/aims/22_robustness.ipynb #386a8b6b
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from .learners import predict_each
 from .predictions import Predictions, merge_classes
 from .runs import Run, check_classes, evaluate_run, open_folder
 
-# %% ../nbs/aims/22_robustness.ipynb #1f768dad
+# %% ../nbs/aims/22_robustness.ipynb #6800ba93
 def pick_slices(groups,     # int [N], what belongs together
                 n:int=600,  # slices at most
                 most:int=3, # per group
@@ -42,7 +42,7 @@ def pick_slices(groups,     # int [N], what belongs together
             found.append(i)
     return sorted(found[:n])
 
-# %% ../nbs/aims/22_robustness.ipynb #ae23e31c
+# %% ../nbs/aims/22_robustness.ipynb #bc60de59
 def _not_seen(run, folder):
     "For each part of a run its learner, and the paths that it may predict; None: all paths."
     trained = run.trained or run
@@ -115,7 +115,7 @@ class Trial:
         pred = replace(self.pred, classes=classes, probs=probs)
         return merge_classes(pred, self.mapping) if self.mapping else pred
 
-# %% ../nbs/aims/22_robustness.ipynb #be70abec
+# %% ../nbs/aims/22_robustness.ipynb #4eeb1a75
 def _sensitivity(pred, weights):
     "[B], weighted share found of the positive class, or the mean over more than two classes."
     right,y = pred.probs.argmax(1) == pred.y,pred.y
@@ -164,7 +164,7 @@ def effect(clean:Predictions, # with groups
                       f"{name}_high": high})
     return {k: v if v is None else float(v) for k,v in found.items()}
 
-# %% ../nbs/aims/22_robustness.ipynb #d9ecd655
+# %% ../nbs/aims/22_robustness.ipynb #9db4b62e
 def predict_corrupted(trial:Trial,            # slices and networks
                       names:tuple=tuple(CORRUPTIONS), # which faults
                       say=lambda line: None   # called with a line per fault
@@ -190,7 +190,7 @@ def effect_rows(found:dict # see `predict_corrupted`
                          **effect(clean, pred)))
     return rows
 
-# %% ../nbs/aims/22_robustness.ipynb #26fba849
+# %% ../nbs/aims/22_robustness.ipynb #8cf38607
 def mean_corruption_error(found:dict,    # see `predict_corrupted`
                           baseline:dict, # of the simple model, the same slices and faults
                           n:int=1000     # resamples of groups
@@ -218,7 +218,7 @@ def mean_corruption_error(found:dict,    # see `predict_corrupted`
         low,high = map(float, np.nanquantile(drawn, [.025, .975]))
     return dict(value=float(value(once)[0]), low=low, high=high)
 
-# %% ../nbs/aims/22_robustness.ipynb #9795a9cc
+# %% ../nbs/aims/22_robustness.ipynb #baac4997
 def plot_effects(rows:dict,          # name of a model to its rows, see `effect_rows`
                  measure:str="auroc",# or "sensitivity", "calibration_error", "error"
                  title:str=""        # of the figure
@@ -255,7 +255,7 @@ def plot_effects(rows:dict,          # name of a model to its rows, see `effect_
         axes.flat[0].legend(fontsize=7)
     return axes
 
-# %% ../nbs/aims/22_robustness.ipynb #6f02b1b0
+# %% ../nbs/aims/22_robustness.ipynb #80087465
 def _change(value):
     "A change as text."
     return "–" if value is None else f"{value:+.3f}".replace("-", "−")
@@ -330,7 +330,7 @@ def judge_robustness(run,   # a `Run` with predictions
         return Section("robustness", "What simulated faults cost", [f"Not measured: {e}."])
     return robustness_section(predict_corrupted(trial), how=run.data["how"])
 
-# %% ../nbs/aims/22_robustness.ipynb #afeee6dc
+# %% ../nbs/aims/22_robustness.ipynb #ffc51a7c
 def _judged(run, folder, data, mapping, say):
     "A run with predictions of a folder: its own, or those of its networks on another one."
     run = Run(run, mapping=mapping)
@@ -387,7 +387,7 @@ def write_robustness(out:str|Path,    # folder, made if needed
     summary = [("slices", f"{len(trial.pred)} of {run.data['name']}")]
     return write_page(out/"robustness.html", "Robustness", [section], summary, notes)
 
-# %% ../nbs/aims/22_robustness.ipynb #05b66e02
+# %% ../nbs/aims/22_robustness.ipynb #7da56e4b
 def error_coverage(pred:Predictions, # with groups
                    coverages=tuple(np.arange(.5, 1.01, .05)), # shares of slices that are called
                    n:int=1000        # resamples of groups
