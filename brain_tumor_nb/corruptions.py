@@ -315,7 +315,7 @@ def show_corruptions(pixels:torch.Tensor, # uint8 [1,1,256,256], one slice
     "One slice with every fault in every severity: a row per fault."
     import matplotlib.pyplot as plt
     n = len(CORRUPTIONS)
-    fig,axes = plt.subplots(n, 6, figsize=(7, 1.2*n), layout="constrained")
+    fig,axes = plt.subplots(n, 6, figsize=(6, 1.05*n), layout="constrained")
     for row,name in zip(axes, CORRUPTIONS):
         pictures = [pixels, *(corrupt(pixels, name, s, seed) for s in SEVERITIES)]
         titles = ["clean", *(f"{strength:g}" for strength in strengths(name))]

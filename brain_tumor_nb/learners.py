@@ -366,7 +366,7 @@ class FineTune(Learner):
         found,given,kept = [],[],[]
         def note(module, inputs):
             given.append(inputs[0].flatten(2).mean(2) if inputs[0].dim() == 4 else inputs[0])
-        hook = head(model).register_forward_pre_hook(note)
+        head(model).register_forward_pre_hook(note)     # of a copy, see `without_norms`
         with explain_memory(f"predictions of {n} slices of {config.size} pixels at once",
                             "close other programs, or give predict a smaller batch_size"):
             for x in prepared.split(n):
@@ -376,7 +376,6 @@ class FineTune(Learner):
                 found.append(torch.stack([o.float().softmax(1) for o in outs]).mean(0).cpu())
                 kept.append(given[0].float().cpu())
                 given.clear()
-        hook.remove()
         return torch.cat(found).double().numpy(), torch.cat(kept)
 
 # %% ../nbs/engine/07_learners.ipynb #7af86517

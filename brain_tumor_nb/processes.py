@@ -11,6 +11,7 @@ import os
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from joblib import cpu_count
@@ -89,7 +90,9 @@ def join_world():
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    # the first process may judge for hours while the others wait
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+                                   timeout=timedelta(days=1))
     try:
         yield Team(distributed.get_rank(), distributed.get_world_size())
     finally:

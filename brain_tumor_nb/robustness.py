@@ -60,7 +60,7 @@ def _resized(pixels, size):
         return resize_image(Image.fromarray(a), size, "squash")
     return stack_pixels(in_threads(small, pixels[:,0].numpy()))
 
-
+# %% ../nbs/aims/22_robustness.ipynb #6266e2a6
 class Trial:
     "Some slices of a folder, and the networks of a run that did not see them."
     def __init__(self,
@@ -140,7 +140,7 @@ def _error(pred, weights):
 
 MEASURES = dict(sensitivity=_sensitivity, calibration_error=_calibration, error=_error)
 
-
+# %% ../nbs/aims/22_robustness.ipynb #a11c2532
 def effect(clean:Predictions, # with groups
            worse:Predictions, # of the same slices with a fault
            n:int=1000         # resamples of groups
@@ -179,7 +179,7 @@ def predict_corrupted(trial:Trial,            # slices and networks
         say(f"{i} of {len(names)}: {name.replace('_', ' ')}")
     return found
 
-
+# %% ../nbs/aims/22_robustness.ipynb #1ee3e3b7
 def effect_rows(found:dict # see `predict_corrupted`
                )->list[dict]: # with the columns corruption, severity, strength, and `effect`'s
     "A row for clean slices and for each fault and severity."
@@ -281,7 +281,7 @@ def _mean_words(error):
         ends = f" ({100*error['low']:.0f} to {100*error['high']:.0f} %)"
     return f"Mean corruption error: {100*error['value']:.0f} % of the baseline's{ends}."
 
-
+# %% ../nbs/aims/22_robustness.ipynb #5794b1f9
 def robustness_section(found:dict,         # see `predict_corrupted`
                        baseline:dict|None=None, # of a simple model, see `mean_corruption_error`
                        how:str=""          # who predicted what, a sentence
@@ -317,7 +317,7 @@ def robustness_section(found:dict,         # see `predict_corrupted`
     return Section("robustness", "What simulated faults cost", said, [table], [figure], facts,
                    notes=notes)
 
-
+# %% ../nbs/aims/22_robustness.ipynb #7f657e41
 def judge_robustness(run,   # a `Run` with predictions
                      folder # what they are of
                     )->Section|None: # None where no network predicted
@@ -352,9 +352,12 @@ def measure_robustness(run:str|Path,           # run folder
                        say=lambda line: None   # called with a line of news
                       )->Section:
     "What `btnb robustness` does; writes `robustness.html` and `robustness.csv`."
-    folder,names = open_folder(data),tuple(names) or tuple(CORRUPTIONS)
+    names = tuple(names) or tuple(CORRUPTIONS)
     for name in names:
         strengths(name)
+    if out is not None:                             # where nothing can be written, say so now
+        Path(out).mkdir(parents=True, exist_ok=True)
+    folder = open_folder(data)
     judged = _judged(run, folder, data, mapping, say)
     trial = Trial(judged, folder, n)
     simple = None

@@ -1,5 +1,6 @@
 "What several test files share."
 import os
+import runpy
 import subprocess
 import sys
 import sysconfig
@@ -33,6 +34,20 @@ def spread(items):
     light = [item for item in items if item not in heavy]
     first = len(items)//2 - len(heavy[::2])                 # a process gets half of all
     items[:] = [*heavy[::2], *light[:first], *heavy[1::2], *light[first:]]
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    "Runs a tool in this process: the status it ends with."
+    monkeypatch.syspath_prepend(str(ROOT/"tools"))
+    def run(name, *args):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, args)])
+        try:
+            runpy.run_path(str(ROOT/f"tools/{name}.py"), run_name="__main__")
+        except SystemExit as e:
+            return e.code
+        return 0
+    return run
 
 
 @pytest.fixture(scope="session")

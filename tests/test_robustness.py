@@ -1,8 +1,6 @@
 "Faults, other sources and unfamiliar pictures: the command, and the tools that make the tables."
 import csv
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from brain_tumor_nb.runs import train_run
 from brain_tumor_nb.training import Config
 from inside import btnb, refusal
 
-TOOLS = Path(__file__).resolve().parents[1]/"tools"
 TYPES = ("glioma", "meningioma", "pituitary")
 
 
@@ -52,20 +49,6 @@ def trained(slices, tmp_path_factory):
     config = Config.recommended(freeze=True, size=48, scales=(1,), views=1, folds=2)
     train_run(slices, out, config, judges=())
     return out
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    "Runs a tool in this process: the status it ends with."
-    monkeypatch.syspath_prepend(str(TOOLS))
-    def run(name, *args):
-        monkeypatch.setattr(sys, "argv", [name, *map(str, args)])
-        try:
-            runpy.run_path(str(TOOLS/f"{name}.py"), run_name="__main__")
-        except SystemExit as e:
-            return e.code
-        return 0
-    return run
 
 
 def test_command(trained, slices, tmp_path):

@@ -1,32 +1,14 @@
 "The tools that make the tables in the package run, here on the sample in place of whole sets."
 import csv
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image, ImageOps
 
 from brain_tumor_nb.data import MRIFolder, find_data
 
-TOOLS = Path(__file__).resolve().parents[1]/"tools"
 SAMPLE = find_data("sample")
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    "Runs a tool in this process: the status it ends with."
-    monkeypatch.syspath_prepend(str(TOOLS))
-    def run(name, *args):
-        monkeypatch.setattr(sys, "argv", [name, *map(str, args)])
-        try:
-            runpy.run_path(str(TOOLS/f"{name}.py"), run_name="__main__")
-        except SystemExit as e:
-            return e.code
-        return 0
-    return run
 
 
 def rows(file):

@@ -2,14 +2,19 @@
 
     python tools/robustness.py CHENG frozen=RUN finetuned=RUN … --baseline frozen --work DIR
 
-A RUN is the folder of a run on CHENG by patients (btnb train, or a cell of btnb sweep or of
-tools/study.py --networks). The slices are those of nbs/aims/robustness_slices.csv: 600 of cheng,
-three per subject at most, drawn once by `pick_slices`; of a run with some of the folds only those
-that it held out. Writes nbs/aims/robustness.csv (a row per run, fault and severity),
-nbs/aims/robustness_mean.csv (errors over those of the baseline, on the slices that both predicted;
-with all faults alone) and, where slices have masks, nbs/aims/robustness_lesions.csv (errors at low
-resolution by thirds of the size of the lesion). In --work the predictions of each run and fault are
-kept, so that the same command goes on where it was stopped, and several can share the work.
+A RUN is the folder of a run on CHENG by patients. Those of the committed tables were made by
+
+    btnb train CHENG --freeze --folds 5 --out FROZEN
+    python tools/study.py ladder cheng CHENG --cell lite0-finetuned --networks --out OTHER
+
+(the second leaves its networks in runs/study-ladder; OTHER, because the row is there already). The
+slices are those of nbs/aims/robustness_slices.csv: 600 of cheng, three per subject at most, drawn
+once by `pick_slices`; of a run with some of the folds only those that it held out. Writes
+nbs/aims/robustness.csv (a row per run, fault and severity), nbs/aims/robustness_mean.csv (errors
+over those of the baseline, on the slices that both predicted; with all faults alone) and, where
+slices have masks, nbs/aims/robustness_lesions.csv (errors at low resolution by thirds of the size
+of the lesion). In --work the predictions of each run and fault are kept, so that the same command
+goes on where it was stopped, and several can share the work.
 """
 import argparse
 import csv
