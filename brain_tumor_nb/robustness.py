@@ -356,6 +356,8 @@ def measure_robustness(run:str|Path,           # run folder
     for name in names:
         strengths(name)
     if out is not None:                             # where nothing can be written, say so now
+        if Path(out).is_file():
+            raise ValueError(f"{out} is a file: choose another folder with --out")
         Path(out).mkdir(parents=True, exist_ok=True)
     folder = open_folder(data)
     judged = _judged(run, folder, data, mapping, say)
@@ -367,7 +369,8 @@ def measure_robustness(run:str|Path,           # run folder
         if simple.pred.paths != trial.pred.paths:
             raise ValueError(f"{baseline} did not predict all slices that {run} did: train both "
                              "on the same folder, with the same --folds")
-    say(f"{len(trial.pred)} slices, {len(names)} faults in {len(SEVERITIES)} severities")
+    plural = "s"*(len(names) > 1)
+    say(f"{len(trial.pred)} slices, {len(names)} fault{plural} in {len(SEVERITIES)} severities")
     found = predict_corrupted(trial, names, say)
     simple = simple and predict_corrupted(simple, names, lambda line: say(f"baseline, {line}"))
     section = robustness_section(found, simple, judged.data["how"])

@@ -77,6 +77,8 @@ def test_slips(trained, slices, tmp_path):
     assert "no corruption is called fog: choose from" in refusal("robustness", trained, slices,
                                                                  "--fault", "fog")
     assert "is no finished run" in refusal("robustness", tmp_path, slices)
+    (tmp_path/"file").touch()
+    assert "is a file" in refusal("robustness", trained, slices, "--out", tmp_path/"file")
     assert "is no finished run" in refusal("robustness", trained, slices, "--baseline", tmp_path)
     other = tmp_path/"other"
     train_run(slices, other, Config.recommended(freeze=True, size=32, scales=(1,), views=1,
