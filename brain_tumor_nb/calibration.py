@@ -62,11 +62,15 @@ def brier(pred:Predictions,           # any number of classes
 
 # %% ../nbs/trust/14_calibration.ipynb #502ffa91
 def calibration_error(pred:Predictions, # any number of classes
-                      bins:int=10       # at most
-                     )->float: # 0 to 1
+                      bins:int=10,      # at most
+                      # float [B,N], how often each row counts; None: each once
+                      weights:np.ndarray|None=None
+                     )->np.ndarray: # [B], 0 to 1
     "Expected calibration error, in bins of about equal number."
-    sure,right,n = reliability(pred, bins).T
-    return float((abs(sure - right)*n).sum()/n.sum())
+    w = np.ones((1, len(pred))) if weights is None else weights
+    sure,right = pred.probs.max(1),pred.probs.argmax(1) == pred.y
+    member = np.eye(bins)[_bins(sure, bins)]            # [N,bins]
+    return abs(w @ (member*(right - sure)[:,None])).sum(1)/w.sum(1)
 
 # %% ../nbs/trust/14_calibration.ipynb #a14e8cc8
 def _honest_errors(sure:np.ndarray,   # float [N], confidence of each slice
@@ -104,7 +108,7 @@ def calibration(pred:Predictions,       # any number of classes
     honest = np.quantile(_honest_errors(pred.probs.max(1), groups, bins, n, seed), .975)
     def short(v): return None if v is None else round(float(v), 6)
     return dict(brier={k: short(v) for k, v in found.items()},
-                ece=short(calibration_error(pred, bins)), ece_honest=short(honest))
+                ece=short(calibration_error(pred, bins)[0]), ece_honest=short(honest))
 
 # %% ../nbs/trust/14_calibration.ipynb #d9524043
 def tempered(probs:np.ndarray, # float [N,C], each row adds up to 1

@@ -16,6 +16,7 @@ from PIL import Image
 
 from .core import (Figure, Section, Table, figure_png, in_threads, new_axes,
                                  write_page, write_rows)
+from .calibration import calibration_error
 from .corruptions import CORRUPTIONS, SEVERITIES, SIDE, corrupt, strengths
 from .data import MRIFolder, PixelStore, data_hash, resize_image
 from .evaluation import (bootstrap_weights, class_parts, groups_of,
@@ -126,11 +127,9 @@ def _sensitivity(pred, weights):
     return np.mean(each, 0)
 
 
-def _calibration(pred, weights, bins=10):
-    "[B], weighted calibration error, in bins of equal width."
-    sure,right = pred.probs.max(1),pred.probs.argmax(1) == pred.y
-    member = np.eye(bins)[np.minimum((sure*bins).astype(int), bins - 1)]
-    return abs(weights @ (member*(right - sure)[:,None])).sum(1)/weights.sum(1)
+def _calibration(pred, weights):
+    "[B], weighted calibration error."
+    return calibration_error(pred, weights=weights)
 
 
 def _error(pred, weights):
