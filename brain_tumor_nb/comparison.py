@@ -278,29 +278,32 @@ def plot_price(models:list, # see `load_models`
                costs:list   # a `Cost` for each; without milliseconds it is left out
               ):            # matplotlib axes; None where no cost is known
     "Error against milliseconds, and the models that none beats in both."
+    from matplotlib.ticker import LogLocator
     known = [i for i,c in enumerate(costs) if c.milliseconds]
     if not known:
         return None
-    ax = new_axes(7, 4)
+    ax = new_axes(7, 4.5)
     x = np.array([costs[i].milliseconds for i in known])
     y = np.array([100*(1 - scores[i]["accuracy"]["value"]) for i in known])
     front = pareto(x, y)
     ax.step(x[front], y[front], color=".6", where="post", zorder=0,
             label="no other is quicker and better")
+    order = sorted(range(len(x)), key=lambda k: (k in front, x[k]))
     for k,i in enumerate(known):
         m = scores[i]["accuracy"]
         colour = ORANGE if k in front else BLUE
         if m["low"] is not None:
             ax.plot([x[k]]*2, [100*(1 - m["high"]), 100*(1 - m["low"])], color=colour, lw=1.5)
         ax.plot(x[k], y[k], "s" if k in front else "o", color=colour)
-        place = (6, 5) if x.argsort().argsort()[k] % 2 else (6, -11)        # by turns, to be read
-        ax.annotate(models[i].name, (x[k], y[k]), xytext=place, textcoords="offset points",
-                    fontsize=8)
+        right = order.index(k) % 2                          # by turns, so that they can be read
+        ax.annotate(models[i].name, (x[k], y[k]), xytext=(6, 5) if right else (-6, -11),
+                    textcoords="offset points", fontsize=8, ha="left" if right else "right")
     ax.set(xscale="log", xlabel="milliseconds per slice, on this machine (logarithmic)",
            ylabel="error in % of slices, with 95 % interval", title="What a lower error costs")
-    ax.set_xlim(x.min()/1.5, x.max()*3)
-    for axis in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
-        axis("{x:g}")
+    ax.set_xlim(x.min()/2.5, x.max()*2.5)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
     ax.set_ylim(bottom=0)
     ax.tick_params(which="both", labelsize=9)
     ax.legend(fontsize=8)

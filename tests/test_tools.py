@@ -109,4 +109,9 @@ def test_study(tool, tmp_path):
     assert made[1]["parameters"] and not made[0]["parameters"]
     pairs = {(p["a"], p["b"]) for p in rows(out/"few_pairs.csv")}
     assert pairs == {("small", "hog"), ("small", "nearest"), ("hog", "nearest")}
+    assert tool(*args, "--prices") == 0
+    priced = rows(out/"few.csv")
+    assert [r["model"] for r in priced] == [r["model"] for r in made]
+    assert priced[1]["priced_on"] and priced[1]["milliseconds"] and not priced[0]["priced_on"]
+    assert all(priced[1][k] == made[1][k] for k in ("auroc", "seconds", "parameters"))
     assert tool(*args, "--cell", "nose") == 2

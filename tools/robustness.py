@@ -4,17 +4,22 @@
 
 A RUN is the folder of a run on CHENG by patients. Those of the committed tables were made by
 
-    btnb train CHENG --freeze --folds 5 --out FROZEN
-    python tools/study.py ladder cheng CHENG --cell lite0-finetuned --networks --out OTHER
+    btnb train CHENG --freeze --folds 5 --no-probes --out FROZEN
+    btnb train CHENG --fine-tune --folds 5 --no-probes --out FINETUNED
 
-(the second leaves its networks in runs/study-ladder; OTHER, because the row is there already). The
-slices are those of nbs/aims/robustness_slices.csv: 600 of cheng, three per subject at most, drawn
-once by `pick_slices`; of a run with some of the folds only those that it held out. Writes
-nbs/aims/robustness.csv (a row per run, fault and severity), nbs/aims/robustness_mean.csv (errors
-over those of the baseline, on the slices that both predicted; with all faults alone) and, where
-slices have masks, nbs/aims/robustness_lesions.csv (errors at low resolution by thirds of the size
-of the lesion). In --work the predictions of each run and fault are kept, so that the same command
-goes on where it was stopped, and several can share the work.
+and those of augmentation_faults.csv (--name augmentation_faults --baseline none, with runs called
+none, flips and so on) by
+
+    python tools/study.py augmentation cheng CHENG --networks --out OTHER
+
+(networks in runs/study-augmentation; OTHER, because the rows are there already). The slices are
+those of nbs/aims/robustness_slices.csv: 600 of cheng, three per subject at most, drawn once by
+`pick_slices`; of a run with some of the folds only those that it held out. Writes nbs/aims/NAME.csv
+(a row per run, fault and severity), nbs/aims/NAME_mean.csv (errors over those of the baseline, on
+the slices that both predicted; with all faults alone) and, where slices have masks and the name is
+robustness, nbs/aims/NAME_lesions.csv (errors at low resolution by thirds of the size of the
+lesion). In --work the predictions of each run and fault are kept, so that the same command goes on
+where it was stopped, and several can share the work.
 """
 import argparse
 import csv
@@ -124,6 +129,7 @@ def main():
     p.add_argument("runs", nargs="+", metavar="NAME=RUN")
     p.add_argument("--baseline", help="the NAME whose errors are 100 %%")
     p.add_argument("--fault", action="append", help="only this one  [default: all]")
+    p.add_argument("--name", default="robustness", help="of the tables  [default: robustness]")
     p.add_argument("--slices", type=Path, default=AIMS/"robustness_slices.csv", help="the list")
     p.add_argument("--work", type=Path, default=ROOT/"runs/robustness", help="for predictions")
     p.add_argument("--out", type=Path, default=AIMS, help="folder of the tables")
@@ -144,18 +150,19 @@ def main():
             of = dict(slices=len(clean), groups=len(set(clean.groups.tolist())))
             for row in effect_rows(found[name]):
                 row = {k: text(v) for k,v in row.items()}
-                put(a.out/"robustness.csv", dict(model=name, **row, **of, **about),
+                put(a.out/f"{a.name}.csv", dict(model=name, **row, **of, **about),
                     ("model", "corruption", "severity"))
-            for row in by_lesion(found[name], folder) if "low_resolution" in names else ():
+            lesions = a.name == "robustness" and "low_resolution" in names
+            for row in by_lesion(found[name], folder) if lesions else ():
                 row = {k: text(v) for k,v in row.items()}
-                put(a.out/"robustness_lesions.csv", dict(model=name, **row, **about),
+                put(a.out/f"{a.name}_lesions.csv", dict(model=name, **row, **about),
                     ("model", "severity", "lesion"))
         every = names == tuple(CORRUPTIONS)             # a mean of some faults is another number
         for name in runs if a.baseline and every else ():
             both = set(found[name]["clean", 0].paths) & set(found[a.baseline]["clean", 0].paths)
             mine,base = some(found[name], both),some(found[a.baseline], both)
             row = {k: text(v) for k,v in mean_corruption_error(mine, base).items()}
-            put(a.out/"robustness_mean.csv", dict(model=name, baseline=a.baseline, **row,
+            put(a.out/f"{a.name}_mean.csv", dict(model=name, baseline=a.baseline, **row,
                                                   slices=len(both), **about), ("model", "baseline"))
             news(f"{name}: {row}")
     except (ValueError, OSError) as e:
