@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'evaluate_command', 'predict_command',
-           'sweep_command', 'compare_command', 'robustness_command', 'audit_command', 'doctor_command',
-           'download_command', 'main']
+           'explain_command', 'sweep_command', 'compare_command', 'robustness_command', 'audit_command',
+           'doctor_command', 'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
 import csv
@@ -105,7 +105,7 @@ _FREEZE = ("Train the head alone, on features of one size that are computed once
 @click.option("--probes/--no-probes", default=True, show_default=True,
               help="Also ask simple models, most of which cannot see the tumour.")
 @click.option("--judge", "judges", multiple=True,
-              help="Also ask this slow judge: robustness.")
+              help="Also ask this slow judge: robustness or explanation.")
 @click.option("--freeze/--fine-tune", default=None, help=_FREEZE)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Folds to train at the same time.")
@@ -198,7 +198,7 @@ def demo_command(out, simulated, no_open, overwrite):
 @click.option("--predictions", type=click.Path(path_type=Path),
               help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
 @click.option("--judge", "judges", multiple=True,
-              help="Also ask this slow judge: robustness.")
+              help="Also ask this slow judge: robustness or explanation.")
 def evaluate_command(run, data, out, mapping, against, predictions, judges):
     "Score RUN on another folder DATA; or made elsewhere: --predictions FILE DATA."
     from brain_tumor_nb.judges import pick_judges
@@ -258,6 +258,37 @@ def predict_command(run, images):
     if bad:
         raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; "
                                    "the others are in the table")
+
+# %% ../nbs/engine/40_cli.ipynb #447012b2
+@cli.command("explain")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default="explained", show_default=True,
+              help="Folder for the pictures.")
+@click.option("--method", type=click.Choice(["layer_cam", "grad_cam", "occlusion",
+                                             "integrated_gradients"]),
+              default="layer_cam", show_default=True, help="How the heat is computed.")
+def explain_command(run, images, out, method):
+    "Draw where RUN's answer for each IMAGE came from; a CSV row each."
+    from brain_tumor_nb.explanation import explain_files
+    from brain_tumor_nb.files import list_pictures
+    if out.is_file():
+        raise click.UsageError(f"{out} is a file: choose another folder with --out")
+    files = [file for path in images for file in list_pictures(path)[0]]
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(["path", "prediction", "probability", "picture"])
+    bad = 0
+    for path,*found in explain_files(run, files, out, method):
+        if len(found) == 1:
+            bad += 1
+            _say(f"btnb: {found[0]}")
+        else:
+            name,prob,picture = found
+            table.writerow([path.as_posix(), name, f"{prob:.6f}", picture.as_posix()])
+    _say("heat shows where an answer came from, never why; it is no diagnosis")
+    if bad:
+        raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; "
+                                   "the others were drawn")
 
 # %% ../nbs/engine/40_cli.ipynb #cd7f26c0
 @cli.command("sweep")

@@ -6,11 +6,13 @@
 __all__ = ['METHODS', 'SCORES', 'OneScale', 'plain_probs', 'place_layers', 'grad_cam', 'layer_cam', 'occlusion',
            'integrated_gradients', 'heat_maps', 'show_heat', 'lesion_masks', 'Asked', 'ask_run', 'pick_examples',
            'show_examples', 'heat_scores', 'faithfulness', 'guesses', 'mean_interval', 'score_maps', 'scores_table',
-           'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides']
+           'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides', 'find_shortcuts', 'noise_swing',
+           'parts_table', 'judge_explanation', 'explain_files']
 
-# %% ../nbs/aims/23_explanation.ipynb #c57cf275
+# %% ../nbs/aims/23_explanation.ipynb #f75dd5e9
 import copy
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +27,15 @@ from .core import Figure, Section, Table, figure_png, in_threads, write_file
 from .data import MRIFolder, PixelStore, resize_image
 from .device import seeded
 from .evaluation import bootstrap_weights, groups_of
-from .learners import Learner
-from .model import blocks
+from .files import read_ahead, stack_pixels
+from .learners import Learner, predict_each
+from .model import blocks, without_norms
 from .normalization import valid_transform, view
 from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
 
-# %% ../nbs/aims/23_explanation.ipynb #9626497d
+# %% ../nbs/aims/23_explanation.ipynb #9c88f78c
 class OneScale(nn.Module):
     "A learner's network at one size: float slices [B,1,S,S] from 0 to 1 in, logits [B,C] out."
     def __init__(self,
@@ -51,12 +54,14 @@ def plain_probs(learner:Learner, # trained
                 x:torch.Tensor   # float [N,1,S,S], 0 to 1
                )->torch.Tensor:  # float [N,C]
     "Probability of each class for slices as they are, without other views."
-    nets = [OneScale(learner, s).eval() for s in learner.config.scales]
+    quick = copy.copy(learner)
+    quick.model = without_norms(learner.model)
+    nets = [OneScale(quick, s).eval() for s in learner.config.scales]
     with torch.no_grad():
         found = [torch.stack([net(b).softmax(1) for net in nets]).mean(0) for b in x.split(32)]
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #21278434
+# %% ../nbs/aims/23_explanation.ipynb #d24dc82c
 def _transformer(net):
     "The vision transformer in a network; None where there is none."
     return next((m for m in net.modules() if isinstance(m, VisionTransformer)), None)
@@ -117,7 +122,7 @@ def _values(net, x, target, n):
             hook.remove()
     return [(_grid(v.detach()), _grid(g)) for v,g in zip(values, gradients)]
 
-# %% ../nbs/aims/23_explanation.ipynb #613e264f
+# %% ../nbs/aims/23_explanation.ipynb #d12d1eef
 def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
              x:torch.Tensor,     # float [B,1,S,S]
              target:torch.Tensor # int64 [B], class to explain
@@ -126,7 +131,7 @@ def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluatio
     (values,gradient), = _values(net, x, target, 1)
     return (values*gradient.mean((2, 3), keepdim=True)).sum(1).relu()
 
-# %% ../nbs/aims/23_explanation.ipynb #c2f60c75
+# %% ../nbs/aims/23_explanation.ipynb #b1c5da81
 def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S]
               target:torch.Tensor # int64 [B], class to explain
@@ -138,7 +143,7 @@ def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
     scaled = [m/m.amax((1, 2), keepdim=True).clamp(min=1e-12) for m in large]
     return torch.stack(scaled).prod(0)**(1/len(scaled))
 
-# %% ../nbs/aims/23_explanation.ipynb #ebd8269b
+# %% ../nbs/aims/23_explanation.ipynb #d34ec6db
 def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S], 0 to 1
               target:torch.Tensor # int64 [B], class to explain
@@ -161,7 +166,7 @@ def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
             count[window] += 1
     return heat/count
 
-# %% ../nbs/aims/23_explanation.ipynb #c02855a6
+# %% ../nbs/aims/23_explanation.ipynb #82606387
 def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C], in evaluation mode
                          x:torch.Tensor,      # float [B,1,S,S], 0 to 1
                          target:torch.Tensor  # int64 [B], class to explain
@@ -181,7 +186,7 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
-# %% ../nbs/aims/23_explanation.ipynb #cc2522e4
+# %% ../nbs/aims/23_explanation.ipynb #fcd5ee22
 def heat_maps(learner:Learner,      # trained
               pixels:torch.Tensor,  # uint8 [N,1,S,S]
               target:torch.Tensor,  # int64 [N], class to explain
@@ -200,7 +205,7 @@ def heat_maps(learner:Learner,      # trained
         found.append(torch.stack(large).mean(0)[:,0].detach().cpu())
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #1315b744
+# %% ../nbs/aims/23_explanation.ipynb #40e2cb2d
 def show_heat(pixels,         # uint8 [N,1,S,S]
               heat,           # float [N,S,S], 0 or more
               masks=None,     # bool [N,S,S], outlined; None: not known
@@ -228,7 +233,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     bar.ax.tick_params(labelsize=8)
     return axes.ravel()
 
-# %% ../nbs/aims/23_explanation.ipynb #51cc9e60
+# %% ../nbs/aims/23_explanation.ipynb #bd31d2bd
 def lesion_masks(folder:MRIFolder, # an opened folder
                  size:int,         # pixels
                  framing:str="crop"# as the slices were made square, see `resize_image`
@@ -245,7 +250,7 @@ def lesion_masks(folder:MRIFolder, # an opened folder
         return np.asarray(resize_image(picture, size, framing)) > 127
     return torch.from_numpy(np.stack(list(in_threads(small, range(len(folder))))))
 
-# %% ../nbs/aims/23_explanation.ipynb #1d6b22dd
+# %% ../nbs/aims/23_explanation.ipynb #18149200
 @dataclass
 class Asked:
     "Slices with lesions, what a run called them, and who can explain it."
@@ -277,14 +282,15 @@ class Asked:
                 total[rows] += plain_probs(learner, x[rows].to(device)).cpu()
         return total/self.explainers[:,None]
 
-# %% ../nbs/aims/23_explanation.ipynb #2d5f7246
+# %% ../nbs/aims/23_explanation.ipynb #a6180069
 def ask_run(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
             most:int=2,       # of a patient
-            paths:list|None=None # the slices themselves; None: drawn, see `pick_slices`
+            paths:list|None=None, # the slices themselves; None: drawn, see `pick_slices`
+            lesions:bool=True # only slices with a lesion
            )->Asked:
-    "Slices with a lesion, each with the networks that did not see it."
+    "Slices of a run, each with the networks that did not see it."
     learners = (run.trained or run).learners()
     config,classes = learners[0].config,tuple(learners[0].classes)
     if run.predictions.classes != classes:
@@ -295,8 +301,9 @@ def ask_run(run:Run,          # finished, with its networks
     pred = run.predictions[first]
     pred.groups = groups_of(pred)
     held = held_out(run, folder) or [set(folder.paths)]*len(learners)
-    seen = np.isin(pred.paths, list(set().union(*held)))
-    pred = pred[seen & np.array([bool(masks[at[p]].any()) for p in pred.paths])]
+    pred = pred[np.isin(pred.paths, list(set().union(*held)))]
+    if lesions:
+        pred = pred[[i for i,path in enumerate(pred.paths) if masks[at[path]].any()]]
     if not len(pred):
         raise ValueError("no lesion is known of the slices that this run held out: see the column "
                          "mask of a manifest")
@@ -322,7 +329,7 @@ def _usual(masks, y, held, parts, target):
             found[mine] = masks[torch.from_numpy(known & (y == c))].float().mean(0)
     return found
 
-# %% ../nbs/aims/23_explanation.ipynb #08cfc7bc
+# %% ../nbs/aims/23_explanation.ipynb #6da6a4b9
 def pick_examples(pred:Predictions, # of the slices
                   n:int=2           # of each kind, at most
                  )->dict:           # "right", "wrong" and "unsure": indices
@@ -347,7 +354,7 @@ def show_examples(asked:Asked,        # see `ask_run`
               + f"\ntruth: {pred.labels[i]}" for kind,i in zip(kinds, rows)]
     return show_heat(asked.pixels[rows], heat[rows], asked.masks[rows], titles, 3*n)
 
-# %% ../nbs/aims/23_explanation.ipynb #2a9e293a
+# %% ../nbs/aims/23_explanation.ipynb #669c2c0a
 def _rank(heat):
     "int [N,S*S]: place of each pixel in the order of heat, from 0 for the hottest."
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
@@ -369,7 +376,7 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
                  overlap=both/(2*area[:,0] - both).double())
     return {k: v.numpy() for k,v in found.items()}
 
-# %% ../nbs/aims/23_explanation.ipynb #ff5c1399
+# %% ../nbs/aims/23_explanation.ipynb #1845d470
 def faithfulness(asked:Asked,       # see `ask_run`
                  heat:torch.Tensor, # float [N,S,S]
                  steps:int=10       # of pixels taken away or added
@@ -387,7 +394,7 @@ def faithfulness(asked:Asked,       # see `ask_run`
     return {name: np.trapezoid(torch.stack(p).double().numpy(), shares, axis=0)
             for name,p in (("deletion", gone), ("insertion", come))}
 
-# %% ../nbs/aims/23_explanation.ipynb #02ad48dd
+# %% ../nbs/aims/23_explanation.ipynb #fe613b4a
 def guesses(asked:Asked, # see `ask_run`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
@@ -401,7 +408,7 @@ def guesses(asked:Asked, # see `ask_run`
     return {"chance": chance, "centre": middle,
             "edges": torch.from_numpy(np.stack(edges)).float(), "usual place": asked.usual}
 
-# %% ../nbs/aims/23_explanation.ipynb #366fc44b
+# %% ../nbs/aims/23_explanation.ipynb #9d9b742f
 def mean_interval(values, # float [N]
                   groups, # int [N], what belongs together
                   n:int=1000 # resamples of groups
@@ -428,7 +435,7 @@ def score_maps(asked:Asked, # see `ask_run`
                  for score,values in found.items()]
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #adc735fb
+# %% ../nbs/aims/23_explanation.ipynb #110a0416
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
@@ -445,10 +452,10 @@ def scores_table(rows:list, # see `score_maps`
     found = {(r["map"], r["score"]): cell(r) for r in rows}
     names = [s for s in SCORES if any(score == s for _,score in found)]
     maps = list(dict.fromkeys(r["map"] for r in rows))
-    cells = [[m.replace("_", " "), *(found[m,s] for s in names)] for m in maps]
+    cells = [[m.replace("_", " "), *(found.get((m, s)) for s in names)] for m in maps]
     return Table(["map", *(SCORES[s] for s in names)], cells, title)
 
-# %% ../nbs/aims/23_explanation.ipynb #62261307
+# %% ../nbs/aims/23_explanation.ipynb #08a7dad0
 def randomised(learner:Learner, # trained; it stays as it is
                share:float,     # of the blocks, back from the head, above 0 to 1; at least the head
                seed:int=0       # of the random weights
@@ -475,7 +482,7 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
     return np.array([structural_similarity(p, q, data_range=1.)
                      for p,q in zip(scaled(a), scaled(b))])
 
-# %% ../nbs/aims/23_explanation.ipynb #68b7bf75
+# %% ../nbs/aims/23_explanation.ipynb #987eda1b
 def parts_of(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
@@ -494,10 +501,13 @@ def without(asked:Asked # see `ask_run`
     x,masks = asked.pixels.float()/255,asked.masks[:,None]
     found = {name: x*~part for name,part in parts_of(x.shape[-1]).items()}
     found["fine detail"] = gaussian_blur(x, 5, 1.)
-    wide,wider = [F.max_pool2d(masks.float(), 2*n + 1, 1, n) > 0 for n in (4, 9)]   # margins, pixels
+    # the lesion with margins of 4 and of 9 pixels
+    wide,wider = [F.max_pool2d(masks.float(), 2*n + 1, 1, n) > 0 for n in (4, 9)]
     ring = wider & ~wide
     around = ((x*ring).sum((2, 3))/ring.sum((2, 3)).clamp(min=1))[...,None,None]
-    return found | {"the lesion": torch.where(wide, around, x), "all but the lesion": x*wide}
+    if masks.any():
+        found |= {"the lesion": torch.where(wide, around, x), "all but the lesion": x*wide}
+    return found
 
 
 def what_decides(asked:Asked    # see `ask_run`
@@ -513,3 +523,116 @@ def what_decides(asked:Asked    # see `ask_run`
         rows.append(dict(part=name, errors=float(errors.mean()),
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
+
+# %% ../nbs/aims/23_explanation.ipynb #ab3fb537
+def find_shortcuts(rows:list # see `what_decides`
+                  )->list:   # names of parts
+    "Parts without anatomy that answers hang on: without them 5 more of 100 are wrong."
+    return [r["part"] for r in rows if r["part"] in parts_of(64)
+            and r["low"] is not None and r["low"] > 0 and r["value"] >= .05]
+
+
+def noise_swing(asked:Asked  # see `ask_run`
+               )->dict:      # class; its share of answers with "noise" added, when "blurred"
+    "The class that gains most when noise is added to slices in place of taken away by a blur."
+    x = asked.pixels.float()/255
+    noise = 14/255*torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    def shares(some):
+        called = asked.probs(some).argmax(1)
+        return called.bincount(minlength=len(asked.pred.classes)).double()/len(called)
+    noisy,blurred = shares((x + noise).clamp(0, 1)),shares(gaussian_blur(x, 5, 1.))
+    c = int((noisy - blurred).argmax())
+    return dict(name=asked.pred.classes[c], noise=float(noisy[c]), blurred=float(blurred[c]))
+
+
+def parts_table(rows:list # see `what_decides`
+               )->Table:
+    "Errors without a part of the picture."
+    def change(r):
+        ends = "" if r["low"] is None else f" ({100*r['low']:+.0f} to {100*r['high']:+.0f})"
+        return f"{100*r['value']:+.0f}{ends}".replace("-", "−")
+    cells = [[r["part"], r["errors"], "–" if r["part"] == "nothing" else change(r)] for r in rows]
+    return Table(["without", "wrong answers", "change, points (95 %)"], cells,
+                 "What is wrong where a part of the picture is missing")
+
+# %% ../nbs/aims/23_explanation.ipynb #edb79947
+def _lesion_part(asked):
+    "Sentences, tables, figures and facts about the maps of slices with a lesion."
+    heat = asked.heat()
+    rows = score_maps(asked, {"layer_cam": heat} | guesses(asked))
+    value = {(r["map"], r["score"]): r for r in rows}
+    mine,usual = value["layer_cam","pointing"], value["usual place","pointing"]
+    ends = "" if mine["low"] is None else (f" ({100*mine['low']:.0f} to {100*mine['high']:.0f} %, "
+                                           "95 % interval over groups)")
+    said = [f"On {len(asked.pred)} slices with a lesion, the hottest pixel of LayerCAM lies in it "
+            f"in {100*mine['value']:.0f} %{ends}. The usual place of lesions of the called class, "
+            f"which looks at no slice, reaches {100*usual['value']:.0f} %."]
+    figure = Figure("heat", figure_png(show_examples(asked, heat)), "Slices with the heat of "
+                    "LayerCAM: the surest right and wrong answers, and the least sure")
+    return said, [scores_table(rows)], [figure], rows
+
+
+def _warning(parts, swing):
+    "The shortcut that answers hang on most, in a sentence; empty without one."
+    errors = {r["part"]: r["errors"] for r in parts}
+    found = find_shortcuts(parts)
+    if found:
+        worst = max(found, key=errors.get)
+        return (f"Answers hang on {worst}, where no anatomy decides: without it "
+                f"{100*errors[worst]:.0f} % are wrong, with it {100*errors['nothing']:.0f} %.")
+    if swing["noise"] - swing["blurred"] >= .5:
+        return (f"Answers hang on noise: with noise added {100*swing['noise']:.0f} % of the slices "
+                f"are called {swing['name']}, slightly blurred {100*swing['blurred']:.0f} %.")
+    return ""
+
+
+def judge_explanation(run,   # a `Run` with predictions and networks
+                      folder # what they are of
+                     )->Section|None: # None where no network predicted
+    "Does the heat lie on lesions, and which part of the picture do answers hang on? Slow."
+    if run.config is None or not (run.trained or run).path.is_dir():
+        return None
+    title = "Where the answers come from"
+    try:
+        every = ask_run(run, folder, 150, 2, lesions=False)
+    except ValueError as e:                         # told in the report, not instead of it
+        return Section("explanation", title, [f"Not measured: {e}."])
+    parts = what_decides(every)
+    said,tables,figures,maps = [],[],[],[]
+    try:
+        said,tables,figures,maps = _lesion_part(ask_run(run, folder, 150, 2))
+    except ValueError as e:
+        said = [f"Heat was not scored: {e}."]
+    swing = noise_swing(every)
+    warning = _warning(parts, swing)
+    said.append(f"With noise added {100*swing['noise']:.0f} % of {len(every.pred)} slices are "
+                f"called {swing['name']}, slightly blurred {100*swing['blurred']:.0f} %.")
+    notes = ["Heat shows where, never why. LayerCAM: Jiang and others 2021. Parts are made black, "
+             "fine detail is blurred, the mean grey around a lesion takes its place; a changed "
+             "slice is itself one that the network never saw."]
+    return Section("explanation", title, said, [*tables, parts_table(parts)], figures,
+                   dict(maps=maps, parts=parts, noise=swing), warning, 2*bool(warning), notes)
+
+# %% ../nbs/aims/23_explanation.ipynb #465c9c31
+def explain_files(run:str|Path,   # run folder with networks
+                  files,          # pictures
+                  out:str|Path,   # folder for pictures with heat
+                  method:str="layer_cam" # one of `METHODS`
+                 # yields (path, class, probability, picture), or (path, exception)
+                 ):
+    "Predict files, and draw where each answer came from; mean over a run's networks."
+    learners = Run(run).learners()
+    classes = learners[0].classes
+    for block in read_ahead(files, learners[0].config):
+        for path,im in block:
+            if isinstance(im, Exception):
+                yield path, im
+                continue
+            pixels = stack_pixels([im])
+            probs = predict_each(learners, pixels).mean(0)[0]
+            called = torch.tensor([probs.argmax()])
+            heat = torch.stack([heat_maps(l, pixels, called, method) for l in learners]).mean(0)
+            title = f"{path.name}\n{classes[called]} {100*probs.max():.0f} %"
+            picture = Path(out)/f"{path.stem}-{sha256(str(path).encode()).hexdigest()[:6]}.png"
+            write_file(picture, figure_png(show_heat(pixels, heat, titles=[title], ncols=1)))
+            yield path, classes[called], float(probs.max()), picture

@@ -7,6 +7,7 @@ __all__ = ['JUDGES', 'SLOW', 'pick_judges']
 
 # %% ../nbs/engine/39_judges.ipynb #a26c6ad5
 from .calibration import judge_calibration
+from .explanation import judge_explanation
 from .probes import judge_probes
 from .robustness import judge_robustness
 from .runs import judge_score
@@ -16,7 +17,7 @@ from .tumour_types import judge_types
 # %% ../nbs/engine/39_judges.ipynb #5bf3d5d6
 JUDGES = dict(probes=judge_probes, score=judge_score, transfer=judge_transfer,
               types=judge_types, calibration=judge_calibration)   # asked by every run
-SLOW = dict(robustness=judge_robustness)                          # asked by name alone
+SLOW = dict(robustness=judge_robustness, explanation=judge_explanation)   # asked by name alone
 
 
 def pick_judges(names:tuple=(),     # of slow judges, to be asked as well

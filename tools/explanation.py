@@ -1,7 +1,7 @@
 """Score heat maps on real lesions, and write the tables of nbs/aims/23_explanation.
 
     python tools/explanation.py cheng FOLDER RUN --model finetuned [--method occlusion]
-    python tools/explanation.py lgg FOLDER RUN --model frozen
+    python tools/explanation.py lgg FOLDER RUN --model frozen [--quick]
 
 The first word is the name of the set; RUN the folder of a run on FOLDER by patients. The slices are
 those of nbs/aims/explanation_SET.csv, two of a patient at most, 300 of cheng and 220 of lgg, all
@@ -54,14 +54,15 @@ class Tables:
         print(text(row), flush=True)
 
 
-def maps_scored(asked, methods, tables):
-    "Every method and every guess."
+def maps_scored(asked, methods, tables, curves):
+    "Every method and every guess; `curves`: with deletion and insertion."
     todo = {m: lambda m=m: asked.heat(m) for m in methods}
     for name in () if tables.there("explanation", map="usual place") else guesses(asked):
         todo[name] = lambda name=name: guesses(asked)[name]
     for name,make in todo.items():
         if not tables.there("explanation", map=name):
-            for row in score_maps(asked, {name: make()}, faithful=True):
+            faithful = curves and (name in METHODS or name == "chance")
+            for row in score_maps(asked, {name: make()}, faithful):
                 tables.put("explanation", ("map", "score"), row)
 
 
@@ -89,6 +90,8 @@ def main():
     p.add_argument("--model", required=True, help="name in the tables")
     p.add_argument("--method", action="append", choices=list(METHODS),
                    help="which; may be repeated  [default: layer_cam, grad_cam]")
+    p.add_argument("--quick", action="store_true",
+                   help="no deletion and insertion, which take 22 predictions a slice and map")
     p.add_argument("--out", type=Path, default=AIMS, help="folder of the tables and the list")
     a = p.parse_args()
     methods = a.method or ["layer_cam", "grad_cam"]
@@ -104,7 +107,7 @@ def main():
                         groups=len(np.unique(asked.pred.groups)), data=data_hash(folder)[:12],
                         answers=fingerprint(asked.pred.probs.round(3).tolist()),
                         command=f"python tools/explanation.py {a.set} FOLDER RUN")
-        maps_scored(asked, methods, tables)
+        maps_scored(asked, methods, tables, not a.quick)
         cheap = [m for m in methods if m.endswith("cam")]
         random_weights(asked, cheap, tables)
         if not tables.there("explanation_parts", part="all but the lesion"):
