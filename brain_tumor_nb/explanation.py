@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'SCORES', 'OneScale', 'plain_probs', 'place_layers', 'grad_cam', 'layer_cam', 'occlusion',
-           'integrated_gradients', 'heat_maps', 'show_heat', 'lesion_masks', 'Asked', 'ask_run', 'pick_examples',
-           'show_examples', 'heat_scores', 'faithfulness', 'guesses', 'mean_interval', 'score_maps', 'scores_table',
-           'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides', 'find_shortcuts', 'noise_swing',
-           'parts_table', 'judge_explanation', 'explain_files']
+           'integrated_gradients', 'check_method', 'heat_maps', 'show_heat', 'lesion_masks', 'Asked', 'ask_run',
+           'pick_examples', 'show_examples', 'heat_scores', 'faithfulness', 'guesses', 'mean_interval', 'score_maps',
+           'scores_table', 'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides', 'find_shortcuts',
+           'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
 
-# %% ../nbs/aims/23_explanation.ipynb #f75dd5e9
+# %% ../nbs/aims/23_explanation.ipynb #04e1bd40
 import copy
+import os
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,7 @@ from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
 
-# %% ../nbs/aims/23_explanation.ipynb #9c88f78c
+# %% ../nbs/aims/23_explanation.ipynb #564a802e
 class OneScale(nn.Module):
     "A learner's network at one size: float slices [B,1,S,S] from 0 to 1 in, logits [B,C] out."
     def __init__(self,
@@ -44,7 +46,8 @@ class OneScale(nn.Module):
                 ):
         super().__init__()
         self.model,self.scale = learner.model,scale
-        self.normalize = valid_transform(learner.stats)
+        device = next(learner.model.parameters()).device
+        self.normalize = valid_transform(learner.stats).to(device)
 
     def forward(self, x):
         return self.model(self.normalize(view(x, scale=self.scale)))
@@ -61,7 +64,7 @@ def plain_probs(learner:Learner, # trained
         found = [torch.stack([net(b).softmax(1) for net in nets]).mean(0) for b in x.split(32)]
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #d24dc82c
+# %% ../nbs/aims/23_explanation.ipynb #fe730310
 def _transformer(net):
     "The vision transformer in a network; None where there is none."
     return next((m for m in net.modules() if isinstance(m, VisionTransformer)), None)
@@ -122,28 +125,33 @@ def _values(net, x, target, n):
             hook.remove()
     return [(_grid(v.detach()), _grid(g)) for v,g in zip(values, gradients)]
 
-# %% ../nbs/aims/23_explanation.ipynb #d12d1eef
+# %% ../nbs/aims/23_explanation.ipynb #3603f1de
 def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
-             x:torch.Tensor,     # float [B,1,S,S]
+             x:torch.Tensor,     # float [B,1,S,S], or as many channels as `net` takes
              target:torch.Tensor # int64 [B], class to explain
             )->torch.Tensor:     # float [B,h,w], 0 or more
     "Channels of the last map, each weighted by its mean gradient (Selvaraju and others 2017)."
-    (values,gradient), = _values(net, x, target, 1)
+    values,gradient = _values(net, x, target, 1)[0]
     return (values*gradient.mean((2, 3), keepdim=True)).sum(1).relu()
 
-# %% ../nbs/aims/23_explanation.ipynb #b1c5da81
+# %% ../nbs/aims/23_explanation.ipynb #43500323
+def _scaled(heat):
+    "Each map as a share of its largest value."
+    return heat/heat.amax((1, 2), keepdim=True).clamp(min=torch.finfo(heat.dtype).tiny)
+
+
 def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S]
               target:torch.Tensor # int64 [B], class to explain
              )->torch.Tensor:     # float [B,S,S], 0 to 1
-    "Maps of up to three resolutions, each place by its own gradient, multiplied (Jiang 2021)."
+    "Geometric mean of maps of up to three resolutions, each place by its own gradient."
     maps = [(values*gradient.relu()).sum(1).relu()
             for values,gradient in _values(net, x, target, 3)]
     large = [F.interpolate(m[:,None], x.shape[-2:], mode="bilinear")[:,0] for m in maps]
-    scaled = [m/m.amax((1, 2), keepdim=True).clamp(min=1e-12) for m in large]
+    scaled = [_scaled(m) for m in large]
     return torch.stack(scaled).prod(0)**(1/len(scaled))
 
-# %% ../nbs/aims/23_explanation.ipynb #d34ec6db
+# %% ../nbs/aims/23_explanation.ipynb #98e88801
 def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S], 0 to 1
               target:torch.Tensor # int64 [B], class to explain
@@ -166,17 +174,13 @@ def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
             count[window] += 1
     return heat/count
 
-# %% ../nbs/aims/23_explanation.ipynb #82606387
+# %% ../nbs/aims/23_explanation.ipynb #c92e6b2c
 def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C], in evaluation mode
                          x:torch.Tensor,      # float [B,1,S,S], 0 to 1
                          target:torch.Tensor  # int64 [B], class to explain
                         )->torch.Tensor:      # float [B,S,S], 0 or more
     "Size of the gradients added up from a black slice to this one, smoothed; needs captum."
-    try:
-        from captum.attr import IntegratedGradients
-    except ModuleNotFoundError as e:
-        raise RuntimeError("integrated gradients need captum: pip install "
-                           '"brain_tumor_nb[explain]", or use grad_cam or occlusion') from e
+    from captum.attr import IntegratedGradients
     found = IntegratedGradients(net).attribute(x, torch.zeros_like(x), target, n_steps=16,
                                                internal_batch_size=max(16, len(x)))
     side = x.shape[-1]//32*2 + 1                        # odd, a sixteenth of the slice
@@ -186,15 +190,24 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
-# %% ../nbs/aims/23_explanation.ipynb #fcd5ee22
+# %% ../nbs/aims/23_explanation.ipynb #bb435ea8
+def check_method(method:str # a name
+                ):
+    "`ValueError` unless heat can be computed that way, here."
+    if method not in METHODS:
+        raise ValueError(f"no method is called {method}: choose from {', '.join(METHODS)}")
+    if method == "integrated_gradients" and find_spec("captum") is None:
+        raise RuntimeError("integrated gradients need captum: pip install "
+                           '"brain_tumor_nb[explain]", or use layer_cam, grad_cam or occlusion')
+
+
 def heat_maps(learner:Learner,      # trained
               pixels:torch.Tensor,  # uint8 [N,1,S,S]
               target:torch.Tensor,  # int64 [N], class to explain
               method:str="layer_cam"# one of `METHODS`
              )->torch.Tensor:       # float32 [N,S,S], 0 or more, on the CPU
     "The heat of each slice, enlarged to its size; mean over the sizes that the learner looks at."
-    if method not in METHODS:
-        raise ValueError(f"no method is called {method}: choose from {', '.join(METHODS)}")
+    check_method(method)
     nets = [OneScale(learner, s).eval() for s in learner.config.scales]
     device = next(learner.model.parameters()).device
     found = []
@@ -205,7 +218,7 @@ def heat_maps(learner:Learner,      # trained
         found.append(torch.stack(large).mean(0)[:,0].detach().cpu())
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #40e2cb2d
+# %% ../nbs/aims/23_explanation.ipynb #e468d253
 def show_heat(pixels,         # uint8 [N,1,S,S]
               heat,           # float [N,S,S], 0 or more
               masks=None,     # bool [N,S,S], outlined; None: not known
@@ -221,7 +234,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     for ax in axes.flat:
         ax.axis("off")
     for i,(ax,im,h) in enumerate(zip(axes.flat, pixels, heat)):
-        h = np.asarray(h)/max(float(h.max()), 1e-12)
+        h = np.asarray(h)/max(float(h.max()), 1e-30)
         ax.imshow(np.asarray(im).squeeze(), cmap="gray", vmin=0, vmax=255)
         ax.imshow(h, cmap="plasma", vmin=0, vmax=1, alpha=.65*h)
         if masks is not None and masks[i].any():
@@ -233,7 +246,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     bar.ax.tick_params(labelsize=8)
     return axes.ravel()
 
-# %% ../nbs/aims/23_explanation.ipynb #bd31d2bd
+# %% ../nbs/aims/23_explanation.ipynb #5dae5b6b
 def lesion_masks(folder:MRIFolder, # an opened folder
                  size:int,         # pixels
                  framing:str="crop"# as the slices were made square, see `resize_image`
@@ -250,10 +263,10 @@ def lesion_masks(folder:MRIFolder, # an opened folder
         return np.asarray(resize_image(picture, size, framing)) > 127
     return torch.from_numpy(np.stack(list(in_threads(small, range(len(folder))))))
 
-# %% ../nbs/aims/23_explanation.ipynb #18149200
+# %% ../nbs/aims/23_explanation.ipynb #a4dd15eb
 @dataclass
 class Asked:
-    "Slices with lesions, what a run called them, and who can explain it."
+    "Slices, what a run called them, and which networks can explain it."
     pred:Predictions    # with groups
     pixels:torch.Tensor # uint8 [N,1,S,S]
     masks:torch.Tensor  # bool [N,S,S], of the lesion
@@ -264,8 +277,11 @@ class Asked:
     def __post_init__(self):
         self.explainers = sum(torch.from_numpy(rows).float() for _,rows in self.parts)
 
-    def heat(self, method="layer_cam", change=lambda learner: learner):
-        "float32 [N,S,S]; `change` makes another learner of each. The mean of several networks."
+    def heat(self,
+             method:str="layer_cam",        # one of `METHODS`
+             change=lambda learner: learner # makes another learner of each
+            )->torch.Tensor:                # float32 [N,S,S], 0 or more
+        "The heat of the called class; the mean of several networks."
         total = torch.zeros(self.masks.shape)
         for learner,rows in self.parts:
             if rows.any():
@@ -273,8 +289,10 @@ class Asked:
                                          method)
         return total/self.explainers[:,None,None]
 
-    def probs(self, x):
-        "float [N,C] for other slices in the same order, float [N,1,S,S] from 0 to 1."
+    def probs(self,
+              x:torch.Tensor # float [N,1,S,S], 0 to 1: these slices, changed
+             )->torch.Tensor:# float [N,C]
+        "Probability of each class; the mean of several networks."
         total = torch.zeros(len(x), len(self.pred.classes))
         for learner,rows in self.parts:
             if rows.any():
@@ -282,7 +300,7 @@ class Asked:
                 total[rows] += plain_probs(learner, x[rows].to(device)).cpu()
         return total/self.explainers[:,None]
 
-# %% ../nbs/aims/23_explanation.ipynb #a6180069
+# %% ../nbs/aims/23_explanation.ipynb #bcaa906a
 def ask_run(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
@@ -300,36 +318,34 @@ def ask_run(run:Run,          # finished, with its networks
     first = np.unique(run.predictions.paths, return_index=True)[1]
     pred = run.predictions[first]
     pred.groups = groups_of(pred)
-    held = held_out(run, folder) or [set(folder.paths)]*len(learners)
-    pred = pred[np.isin(pred.paths, list(set().union(*held)))]
-    if lesions:
-        pred = pred[[i for i,path in enumerate(pred.paths) if masks[at[path]].any()]]
+    held = held_out(run, folder)
+    may = pred.paths if held is None else set().union(*held)
+    y = np.array([classes.index(folder.classes[t]) for t in folder.targets])
+    sick = masks.flatten(1).any(1).numpy()
+    if lesions:                                         # also none called a class without lesions
+        known = {path for path,s in zip(folder.paths, sick) if s}
+        may = known & set(may)
+        pred = pred[np.isin(pred.probs.argmax(1), np.unique(y[sick]))]
+    pred = pred[np.isin(pred.paths, list(may))]
+    pred = pred[pick_slices(pred.groups, n, most) if paths is None else np.isin(pred.paths, paths)]
     if not len(pred):
-        raise ValueError("no lesion is known of the slices that this run held out: see the column "
-                         "mask of a manifest")
-    chosen = pick_slices(pred.groups, n, most) if paths is None else np.isin(pred.paths, paths)
-    pred = pred[chosen]
+        raise ValueError("none of these slices was held out by the run and has a known lesion: see "
+                         "the column mask of a manifest")
     rows = [at[p] for p in pred.paths]
     target = torch.from_numpy(pred.probs.argmax(1))
-    parts = [(l, np.isin(pred.paths, list(h))) for l,h in zip(learners, held)]
-    usual = _usual(masks, np.array(folder.targets), [[at[p] for p in h] for h in held], parts,
-                   target)
+    parts = [(l, np.isin(pred.paths, list(held[k]) if held else pred.paths))
+             for k,l in enumerate(learners)]
+    usual = torch.zeros(len(pred), *masks.shape[1:])
+    for k,(_,mine) in enumerate(parts):
+        trained = sick.copy()                           # on another folder: all others have to do
+        trained[[at[p] for p in held[k]] if held else rows] = False
+        for c in range(len(classes)):
+            if (trained & (y == c)).any():
+                usual[mine & (target.numpy() == c)] = masks[trained & (y == c)].float().mean(0)
     pixels = PixelStore(folder, config.size, config.framing).pixels[rows]
     return Asked(pred, pixels, masks[rows], target, usual, parts)
 
-
-def _usual(masks, y, held, parts, target):
-    "float [N,S,S]: the mean lesion of the class, over what the network of a slice was trained on."
-    found = torch.zeros(len(target), *masks.shape[1:])
-    for own,(_,rows) in zip(held, parts):
-        known = np.ones(len(y), bool)
-        known[own] = len(own) == len(y)                 # another folder: all of it
-        for c in target[rows].unique().tolist():
-            mine = torch.from_numpy(rows) & (target == c)
-            found[mine] = masks[torch.from_numpy(known & (y == c))].float().mean(0)
-    return found
-
-# %% ../nbs/aims/23_explanation.ipynb #6da6a4b9
+# %% ../nbs/aims/23_explanation.ipynb #9d7acc40
 def pick_examples(pred:Predictions, # of the slices
                   n:int=2           # of each kind, at most
                  )->dict:           # "right", "wrong" and "unsure": indices
@@ -354,7 +370,7 @@ def show_examples(asked:Asked,        # see `ask_run`
               + f"\ntruth: {pred.labels[i]}" for kind,i in zip(kinds, rows)]
     return show_heat(asked.pixels[rows], heat[rows], asked.masks[rows], titles, 3*n)
 
-# %% ../nbs/aims/23_explanation.ipynb #669c2c0a
+# %% ../nbs/aims/23_explanation.ipynb #cc9ec365
 def _rank(heat):
     "int [N,S*S]: place of each pixel in the order of heat, from 0 for the hottest."
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
@@ -376,10 +392,10 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
                  overlap=both/(2*area[:,0] - both).double())
     return {k: v.numpy() for k,v in found.items()}
 
-# %% ../nbs/aims/23_explanation.ipynb #1845d470
+# %% ../nbs/aims/23_explanation.ipynb #308b1b12
 def faithfulness(asked:Asked,       # see `ask_run`
                  heat:torch.Tensor, # float [N,S,S]
-                 steps:int=10       # of pixels taken away or added
+                 steps:int=10       # from all pixels to none
                 )->dict:            # "deletion", "insertion": float64 [N], 0 to 1
     "Mean probability of the called class while the hottest pixels go, or come, first."
     x = asked.pixels.float()/255
@@ -394,11 +410,11 @@ def faithfulness(asked:Asked,       # see `ask_run`
     return {name: np.trapezoid(torch.stack(p).double().numpy(), shares, axis=0)
             for name,p in (("deletion", gone), ("insertion", come))}
 
-# %% ../nbs/aims/23_explanation.ipynb #fe613b4a
+# %% ../nbs/aims/23_explanation.ipynb #292dc7a9
 def guesses(asked:Asked, # see `ask_run`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
-    "Maps that look at no network."
+    "Maps that know nothing of the network but, for one of them, the call."
     from skimage.filters import gaussian, sobel
     n,_,size,_ = asked.pixels.shape
     line = torch.linspace(-1, 1, size)
@@ -408,7 +424,7 @@ def guesses(asked:Asked, # see `ask_run`
     return {"chance": chance, "centre": middle,
             "edges": torch.from_numpy(np.stack(edges)).float(), "usual place": asked.usual}
 
-# %% ../nbs/aims/23_explanation.ipynb #9d9b742f
+# %% ../nbs/aims/23_explanation.ipynb #063001e8
 def mean_interval(values, # float [N]
                   groups, # int [N], what belongs together
                   n:int=1000 # resamples of groups
@@ -435,13 +451,13 @@ def score_maps(asked:Asked, # see `ask_run`
                  for score,values in found.items()]
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #110a0416
+# %% ../nbs/aims/23_explanation.ipynb #332b670a
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
 
 def scores_table(rows:list, # see `score_maps`
-                 title:str="How well each map lies on the lesion, with 95 % intervals over patients"
+                 title:str="How well each map lies on the lesion, with 95 % intervals over groups"
                 )->Table:
     "A row per map, a column per score."
     def cell(row):
@@ -455,9 +471,9 @@ def scores_table(rows:list, # see `score_maps`
     cells = [[m.replace("_", " "), *(found.get((m, s)) for s in names)] for m in maps]
     return Table(["map", *(SCORES[s] for s in names)], cells, title)
 
-# %% ../nbs/aims/23_explanation.ipynb #08a7dad0
+# %% ../nbs/aims/23_explanation.ipynb #bcb6d8b1
 def randomised(learner:Learner, # trained; it stays as it is
-               share:float,     # of the blocks, back from the head, above 0 to 1; at least the head
+               share:float,     # of the blocks, back from the head: 0, the head alone, to 1, all
                seed:int=0       # of the random weights
               )->Learner:
     "A copy of a learner whose last blocks have random weights."
@@ -467,8 +483,9 @@ def randomised(learner:Learner, # trained; it stays as it is
     with seeded(seed):
         for block in some[-max(1, round(share*len(some))):]:
             for module in block.modules():
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+                for name in ("reset_parameters", "_reset_parameters"):     # of torch's layers
+                    if hasattr(module, name):
+                        getattr(module, name)()
     return changed
 
 
@@ -477,12 +494,10 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
                   )->np.ndarray:   # float64 [N], -1 to 1; 1: the same
     "Structural similarity (SSIM) of maps, each as a share of its largest value."
     from skimage.metrics import structural_similarity
-    def scaled(h):
-        return (h/h.amax((1, 2), keepdim=True).clamp(min=1e-12)).double().numpy()
-    return np.array([structural_similarity(p, q, data_range=1.)
-                     for p,q in zip(scaled(a), scaled(b))])
+    pairs = zip(_scaled(a).double().numpy(), _scaled(b).double().numpy())
+    return np.array([structural_similarity(p, q, data_range=1.) for p,q in pairs])
 
-# %% ../nbs/aims/23_explanation.ipynb #987eda1b
+# %% ../nbs/aims/23_explanation.ipynb #138f647a
 def parts_of(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
@@ -505,13 +520,13 @@ def without(asked:Asked # see `ask_run`
     wide,wider = [F.max_pool2d(masks.float(), 2*n + 1, 1, n) > 0 for n in (4, 9)]
     ring = wider & ~wide
     around = ((x*ring).sum((2, 3))/ring.sum((2, 3)).clamp(min=1))[...,None,None]
-    if masks.any():
+    if masks.flatten(1).any(1).all():
         found |= {"the lesion": torch.where(wide, around, x), "all but the lesion": x*wide}
     return found
 
 
 def what_decides(asked:Asked    # see `ask_run`
-                )->list[dict]:  # "part", "errors" without it, "change" from whole slices, its ends
+                )->list[dict]:  # "part"; "errors" without it; "value", "low", "high" of the change
     "How many more answers are wrong where a part of the slices is missing, with 95 % intervals."
     y = torch.tensor([asked.pred.classes.index(label) for label in asked.pred.labels])
     def wrong(x):
@@ -524,16 +539,16 @@ def what_decides(asked:Asked    # see `ask_run`
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #ab3fb537
+# %% ../nbs/aims/23_explanation.ipynb #65876f00
 def find_shortcuts(rows:list # see `what_decides`
                   )->list:   # names of parts
-    "Parts without anatomy that answers hang on: without them 5 more of 100 are wrong."
+    "Parts without anatomy that answers depend on: without them 5 more of 100 are wrong."
     return [r["part"] for r in rows if r["part"] in parts_of(64)
             and r["low"] is not None and r["low"] > 0 and r["value"] >= .05]
 
 
 def noise_swing(asked:Asked  # see `ask_run`
-               )->dict:      # class; its share of answers with "noise" added, when "blurred"
+               )->dict:      # "name" of a class; its share of answers with "noise", when "blurred"
     "The class that gains most when noise is added to slices in place of taken away by a blur."
     x = asked.pixels.float()/255
     noise = 14/255*torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
@@ -555,7 +570,7 @@ def parts_table(rows:list # see `what_decides`
     return Table(["without", "wrong answers", "change, points (95 %)"], cells,
                  "What is wrong where a part of the picture is missing")
 
-# %% ../nbs/aims/23_explanation.ipynb #edb79947
+# %% ../nbs/aims/23_explanation.ipynb #a5076419
 def _lesion_part(asked):
     "Sentences, tables, figures and facts about the maps of slices with a lesion."
     heat = asked.heat()
@@ -564,7 +579,7 @@ def _lesion_part(asked):
     mine,usual = value["layer_cam","pointing"], value["usual place","pointing"]
     ends = "" if mine["low"] is None else (f" ({100*mine['low']:.0f} to {100*mine['high']:.0f} %, "
                                            "95 % interval over groups)")
-    said = [f"On {len(asked.pred)} slices with a lesion, the hottest pixel of LayerCAM lies in it "
+    said = [f"On {len(asked.pred)} slices with a lesion, each called a class with lesions, the hottest pixel of LayerCAM lies in it "
             f"in {100*mine['value']:.0f} %{ends}. The usual place of lesions of the called class, "
             f"which looks at no slice, reaches {100*usual['value']:.0f} %."]
     figure = Figure("heat", figure_png(show_examples(asked, heat)), "Slices with the heat of "
@@ -573,23 +588,23 @@ def _lesion_part(asked):
 
 
 def _warning(parts, swing):
-    "The shortcut that answers hang on most, in a sentence; empty without one."
+    "The shortcut that answers depend on most, in a sentence; empty without one."
     errors = {r["part"]: r["errors"] for r in parts}
     found = find_shortcuts(parts)
     if found:
         worst = max(found, key=errors.get)
-        return (f"Answers hang on {worst}, where no anatomy decides: without it "
+        return (f"Answers depend on {worst}, where no anatomy decides: without it "
                 f"{100*errors[worst]:.0f} % are wrong, with it {100*errors['nothing']:.0f} %.")
     if swing["noise"] - swing["blurred"] >= .5:
-        return (f"Answers hang on noise: with noise added {100*swing['noise']:.0f} % of the slices "
-                f"are called {swing['name']}, slightly blurred {100*swing['blurred']:.0f} %.")
+        return (f"Answers depend on noise: with noise added {100*swing['noise']:.0f} % of the "
+                f"slices are called {swing['name']}, slightly blurred {100*swing['blurred']:.0f} %.")
     return ""
 
 
 def judge_explanation(run,   # a `Run` with predictions and networks
                       folder # what they are of
                      )->Section|None: # None where no network predicted
-    "Does the heat lie on lesions, and which part of the picture do answers hang on? Slow."
+    "Does the heat lie on lesions, and which part of the picture do answers depend on? Slow."
     if run.config is None or not (run.trained or run).path.is_dir():
         return None
     title = "Where the answers come from"
@@ -607,20 +622,22 @@ def judge_explanation(run,   # a `Run` with predictions and networks
     warning = _warning(parts, swing)
     said.append(f"With noise added {100*swing['noise']:.0f} % of {len(every.pred)} slices are "
                 f"called {swing['name']}, slightly blurred {100*swing['blurred']:.0f} %.")
-    notes = ["Heat shows where, never why. LayerCAM: Jiang and others 2021. Parts are made black, "
+    notes = ["Slices as they are, without the turned views of a prediction. Heat shows where, never "
+             "why. LayerCAM: Jiang and others 2021. Parts are made black, "
              "fine detail is blurred, the mean grey around a lesion takes its place; a changed "
              "slice is itself one that the network never saw."]
     return Section("explanation", title, said, [*tables, parts_table(parts)], figures,
                    dict(maps=maps, parts=parts, noise=swing), warning, 2*bool(warning), notes)
 
-# %% ../nbs/aims/23_explanation.ipynb #465c9c31
+# %% ../nbs/aims/23_explanation.ipynb #4f3e17ca
 def explain_files(run:str|Path,   # run folder with networks
-                  files,          # pictures
+                  files,          # paths of pictures
                   out:str|Path,   # folder for pictures with heat
                   method:str="layer_cam" # one of `METHODS`
                  # yields (path, class, probability, picture), or (path, exception)
                  ):
     "Predict files, and draw where each answer came from; mean over a run's networks."
+    check_method(method)
     learners = Run(run).learners()
     classes = learners[0].classes
     for block in read_ahead(files, learners[0].config):
@@ -633,6 +650,6 @@ def explain_files(run:str|Path,   # run folder with networks
             called = torch.tensor([probs.argmax()])
             heat = torch.stack([heat_maps(l, pixels, called, method) for l in learners]).mean(0)
             title = f"{path.name}\n{classes[called]} {100*probs.max():.0f} %"
-            picture = Path(out)/f"{path.stem}-{sha256(str(path).encode()).hexdigest()[:6]}.png"
+            picture = Path(out)/f"{path.stem}-{sha256(os.fsencode(path)).hexdigest()[:6]}.png"
             write_file(picture, figure_png(show_heat(pixels, heat, titles=[title], ncols=1)))
             yield path, classes[called], float(probs.max()), picture

@@ -76,9 +76,12 @@ def random_weights(asked, methods, tables):
             heat = asked.heat(method, lambda learner, s=share: randomised(learner, s))
             scores = {k: float(v.mean()) for k,v in heat_scores(heat, asked.masks).items()}
             alike = mean_interval(map_similarity(trained, heat), asked.pred.groups)
+            empty = int((heat.amax((1, 2)) == 0).sum())
+            floor = float(map_similarity(trained, trained.roll(1, 0)).mean())
             tables.put("explanation_random", ("method", "random"),
                        dict(method=method, random=name, **scores, similarity=alike["value"],
-                            similarity_low=alike["low"], similarity_high=alike["high"]))
+                            similarity_low=alike["low"], similarity_high=alike["high"],
+                            different_slices=floor, empty=empty))
 
 
 def main():
@@ -106,7 +109,8 @@ def main():
         tables = Tables(a.out, set=a.set, model=a.model, slices=len(asked.pred),
                         groups=len(np.unique(asked.pred.groups)), data=data_hash(folder)[:12],
                         answers=fingerprint(asked.pred.probs.round(3).tolist()),
-                        command=f"python tools/explanation.py {a.set} FOLDER RUN")
+                        command=f"python tools/explanation.py {a.set} FOLDER RUN "
+                                f"--model {a.model}")
         maps_scored(asked, methods, tables, not a.quick)
         cheap = [m for m in methods if m.endswith("cam")]
         random_weights(asked, cheap, tables)
