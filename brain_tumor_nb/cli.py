@@ -274,11 +274,17 @@ def explain_command(run, images, out, method):
     from brain_tumor_nb.files import list_pictures
     if out.is_file():
         raise click.UsageError(f"{out} is a file: choose another folder with --out")
-    files = [file for path in images for file in list_pictures(path)[0]]
+    files = []
+    for path in images:
+        pictures,others = list_pictures(path)
+        files += pictures
+        if others:
+            _say(f"left out of {path} (masks, or not named like pictures): {_first(others, path)}")
+    explained = explain_files(run, files, out, method)
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "prediction", "probability", "picture"])
     bad = 0
-    for path,*found in explain_files(run, files, out, method):
+    for path,*found in explained:
         if len(found) == 1:
             bad += 1
             _say(f"btnb: {found[0]}")
@@ -287,8 +293,9 @@ def explain_command(run, images, out, method):
             table.writerow([path.as_posix(), name, f"{prob:.6f}", picture.as_posix()])
     _say("heat shows where an answer came from, never why; it is no diagnosis")
     if bad:
-        raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; "
-                                   "the others were drawn")
+        others = "; the others were drawn"*(bad < len(files))
+        raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above"
+                                   f"{others}")
 
 # %% ../nbs/engine/40_cli.ipynb #cd7f26c0
 @cli.command("sweep")

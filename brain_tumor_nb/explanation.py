@@ -9,7 +9,7 @@ __all__ = ['METHODS', 'SCORES', 'OneScale', 'plain_probs', 'place_layers', 'grad
            'scores_table', 'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides', 'find_shortcuts',
            'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
 
-# %% ../nbs/aims/23_explanation.ipynb #04e1bd40
+# %% ../nbs/aims/23_explanation.ipynb #6e96eaad
 import copy
 import os
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
 
-# %% ../nbs/aims/23_explanation.ipynb #564a802e
+# %% ../nbs/aims/23_explanation.ipynb #769b055b
 class OneScale(nn.Module):
     "A learner's network at one size: float slices [B,1,S,S] from 0 to 1 in, logits [B,C] out."
     def __init__(self,
@@ -64,7 +64,7 @@ def plain_probs(learner:Learner, # trained
         found = [torch.stack([net(b).softmax(1) for net in nets]).mean(0) for b in x.split(32)]
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #fe730310
+# %% ../nbs/aims/23_explanation.ipynb #eff2f116
 def _transformer(net):
     "The vision transformer in a network; None where there is none."
     return next((m for m in net.modules() if isinstance(m, VisionTransformer)), None)
@@ -125,7 +125,7 @@ def _values(net, x, target, n):
             hook.remove()
     return [(_grid(v.detach()), _grid(g)) for v,g in zip(values, gradients)]
 
-# %% ../nbs/aims/23_explanation.ipynb #3603f1de
+# %% ../nbs/aims/23_explanation.ipynb #f0f887c6
 def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
              x:torch.Tensor,     # float [B,1,S,S], or as many channels as `net` takes
              target:torch.Tensor # int64 [B], class to explain
@@ -134,7 +134,7 @@ def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluatio
     values,gradient = _values(net, x, target, 1)[0]
     return (values*gradient.mean((2, 3), keepdim=True)).sum(1).relu()
 
-# %% ../nbs/aims/23_explanation.ipynb #43500323
+# %% ../nbs/aims/23_explanation.ipynb #58df1150
 def _scaled(heat):
     "Each map as a share of its largest value."
     return heat/heat.amax((1, 2), keepdim=True).clamp(min=torch.finfo(heat.dtype).tiny)
@@ -151,7 +151,7 @@ def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
     scaled = [_scaled(m) for m in large]
     return torch.stack(scaled).prod(0)**(1/len(scaled))
 
-# %% ../nbs/aims/23_explanation.ipynb #98e88801
+# %% ../nbs/aims/23_explanation.ipynb #4974a81a
 def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S], 0 to 1
               target:torch.Tensor # int64 [B], class to explain
@@ -174,7 +174,7 @@ def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
             count[window] += 1
     return heat/count
 
-# %% ../nbs/aims/23_explanation.ipynb #c92e6b2c
+# %% ../nbs/aims/23_explanation.ipynb #a0a914ac
 def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C], in evaluation mode
                          x:torch.Tensor,      # float [B,1,S,S], 0 to 1
                          target:torch.Tensor  # int64 [B], class to explain
@@ -190,7 +190,7 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
-# %% ../nbs/aims/23_explanation.ipynb #bb435ea8
+# %% ../nbs/aims/23_explanation.ipynb #d509f075
 def check_method(method:str # a name
                 ):
     "`ValueError` unless heat can be computed that way, here."
@@ -218,7 +218,7 @@ def heat_maps(learner:Learner,      # trained
         found.append(torch.stack(large).mean(0)[:,0].detach().cpu())
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #e468d253
+# %% ../nbs/aims/23_explanation.ipynb #caa4af71
 def show_heat(pixels,         # uint8 [N,1,S,S]
               heat,           # float [N,S,S], 0 or more
               masks=None,     # bool [N,S,S], outlined; None: not known
@@ -246,7 +246,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     bar.ax.tick_params(labelsize=8)
     return axes.ravel()
 
-# %% ../nbs/aims/23_explanation.ipynb #5dae5b6b
+# %% ../nbs/aims/23_explanation.ipynb #fdd855b8
 def lesion_masks(folder:MRIFolder, # an opened folder
                  size:int,         # pixels
                  framing:str="crop"# as the slices were made square, see `resize_image`
@@ -263,7 +263,7 @@ def lesion_masks(folder:MRIFolder, # an opened folder
         return np.asarray(resize_image(picture, size, framing)) > 127
     return torch.from_numpy(np.stack(list(in_threads(small, range(len(folder))))))
 
-# %% ../nbs/aims/23_explanation.ipynb #a4dd15eb
+# %% ../nbs/aims/23_explanation.ipynb #c41b973f
 @dataclass
 class Asked:
     "Slices, what a run called them, and which networks can explain it."
@@ -300,7 +300,7 @@ class Asked:
                 total[rows] += plain_probs(learner, x[rows].to(device)).cpu()
         return total/self.explainers[:,None]
 
-# %% ../nbs/aims/23_explanation.ipynb #bcaa906a
+# %% ../nbs/aims/23_explanation.ipynb #340fdcdb
 def ask_run(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
@@ -345,7 +345,7 @@ def ask_run(run:Run,          # finished, with its networks
     pixels = PixelStore(folder, config.size, config.framing).pixels[rows]
     return Asked(pred, pixels, masks[rows], target, usual, parts)
 
-# %% ../nbs/aims/23_explanation.ipynb #9d7acc40
+# %% ../nbs/aims/23_explanation.ipynb #f9436b12
 def pick_examples(pred:Predictions, # of the slices
                   n:int=2           # of each kind, at most
                  )->dict:           # "right", "wrong" and "unsure": indices
@@ -370,7 +370,7 @@ def show_examples(asked:Asked,        # see `ask_run`
               + f"\ntruth: {pred.labels[i]}" for kind,i in zip(kinds, rows)]
     return show_heat(asked.pixels[rows], heat[rows], asked.masks[rows], titles, 3*n)
 
-# %% ../nbs/aims/23_explanation.ipynb #cc9ec365
+# %% ../nbs/aims/23_explanation.ipynb #aa82cc3c
 def _rank(heat):
     "int [N,S*S]: place of each pixel in the order of heat, from 0 for the hottest."
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
@@ -392,7 +392,7 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
                  overlap=both/(2*area[:,0] - both).double())
     return {k: v.numpy() for k,v in found.items()}
 
-# %% ../nbs/aims/23_explanation.ipynb #308b1b12
+# %% ../nbs/aims/23_explanation.ipynb #e2c8f950
 def faithfulness(asked:Asked,       # see `ask_run`
                  heat:torch.Tensor, # float [N,S,S]
                  steps:int=10       # from all pixels to none
@@ -410,7 +410,7 @@ def faithfulness(asked:Asked,       # see `ask_run`
     return {name: np.trapezoid(torch.stack(p).double().numpy(), shares, axis=0)
             for name,p in (("deletion", gone), ("insertion", come))}
 
-# %% ../nbs/aims/23_explanation.ipynb #292dc7a9
+# %% ../nbs/aims/23_explanation.ipynb #29709692
 def guesses(asked:Asked, # see `ask_run`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
@@ -424,7 +424,7 @@ def guesses(asked:Asked, # see `ask_run`
     return {"chance": chance, "centre": middle,
             "edges": torch.from_numpy(np.stack(edges)).float(), "usual place": asked.usual}
 
-# %% ../nbs/aims/23_explanation.ipynb #063001e8
+# %% ../nbs/aims/23_explanation.ipynb #a390cd8f
 def mean_interval(values, # float [N]
                   groups, # int [N], what belongs together
                   n:int=1000 # resamples of groups
@@ -451,7 +451,7 @@ def score_maps(asked:Asked, # see `ask_run`
                  for score,values in found.items()]
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #332b670a
+# %% ../nbs/aims/23_explanation.ipynb #51c4bfa9
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
@@ -471,7 +471,7 @@ def scores_table(rows:list, # see `score_maps`
     cells = [[m.replace("_", " "), *(found.get((m, s)) for s in names)] for m in maps]
     return Table(["map", *(SCORES[s] for s in names)], cells, title)
 
-# %% ../nbs/aims/23_explanation.ipynb #bcb6d8b1
+# %% ../nbs/aims/23_explanation.ipynb #e9fd8d20
 def randomised(learner:Learner, # trained; it stays as it is
                share:float,     # of the blocks, back from the head: 0, the head alone, to 1, all
                seed:int=0       # of the random weights
@@ -497,7 +497,7 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
     pairs = zip(_scaled(a).double().numpy(), _scaled(b).double().numpy())
     return np.array([structural_similarity(p, q, data_range=1.) for p,q in pairs])
 
-# %% ../nbs/aims/23_explanation.ipynb #138f647a
+# %% ../nbs/aims/23_explanation.ipynb #09b00f4e
 def parts_of(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
@@ -539,7 +539,7 @@ def what_decides(asked:Asked    # see `ask_run`
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #65876f00
+# %% ../nbs/aims/23_explanation.ipynb #233fdc5a
 def find_shortcuts(rows:list # see `what_decides`
                   )->list:   # names of parts
     "Parts without anatomy that answers depend on: without them 5 more of 100 are wrong."
@@ -570,18 +570,20 @@ def parts_table(rows:list # see `what_decides`
     return Table(["without", "wrong answers", "change, points (95 %)"], cells,
                  "What is wrong where a part of the picture is missing")
 
-# %% ../nbs/aims/23_explanation.ipynb #a5076419
+# %% ../nbs/aims/23_explanation.ipynb #b46ef433
 def _lesion_part(asked):
     "Sentences, tables, figures and facts about the maps of slices with a lesion."
     heat = asked.heat()
     rows = score_maps(asked, {"layer_cam": heat} | guesses(asked))
     value = {(r["map"], r["score"]): r for r in rows}
     mine,usual = value["layer_cam","pointing"], value["usual place","pointing"]
-    ends = "" if mine["low"] is None else (f" ({100*mine['low']:.0f} to {100*mine['high']:.0f} %, "
-                                           "95 % interval over groups)")
-    said = [f"On {len(asked.pred)} slices with a lesion, each called a class with lesions, the hottest pixel of LayerCAM lies in it "
-            f"in {100*mine['value']:.0f} %{ends}. The usual place of lesions of the called class, "
-            f"which looks at no slice, reaches {100*usual['value']:.0f} %."]
+    ends = ""
+    if mine["low"] is not None:
+        ends = (f" ({100*mine['low']:.0f} to {100*mine['high']:.0f} %, 95 % interval over groups)")
+    said = [f"{len(asked.pred)} slices with a lesion, each called a class with lesions: the "
+            f"hottest pixel of LayerCAM lies in the lesion in {100*mine['value']:.0f} %{ends}. The "
+            "usual place of lesions of the called class, which looks at no slice, reaches "
+            f"{100*usual['value']:.0f} %."]
     figure = Figure("heat", figure_png(show_examples(asked, heat)), "Slices with the heat of "
                     "LayerCAM: the surest right and wrong answers, and the least sure")
     return said, [scores_table(rows)], [figure], rows
@@ -596,8 +598,8 @@ def _warning(parts, swing):
         return (f"Answers depend on {worst}, where no anatomy decides: without it "
                 f"{100*errors[worst]:.0f} % are wrong, with it {100*errors['nothing']:.0f} %.")
     if swing["noise"] - swing["blurred"] >= .5:
-        return (f"Answers depend on noise: with noise added {100*swing['noise']:.0f} % of the "
-                f"slices are called {swing['name']}, slightly blurred {100*swing['blurred']:.0f} %.")
+        return (f"Answers depend on noise: {100*swing['noise']:.0f} % of the slices are called "
+                f"{swing['name']} with noise added, {100*swing['blurred']:.0f} % slightly blurred.")
     return ""
 
 
@@ -620,8 +622,8 @@ def judge_explanation(run,   # a `Run` with predictions and networks
         said = [f"Heat was not scored: {e}."]
     swing = noise_swing(every)
     warning = _warning(parts, swing)
-    said.append(f"With noise added {100*swing['noise']:.0f} % of {len(every.pred)} slices are "
-                f"called {swing['name']}, slightly blurred {100*swing['blurred']:.0f} %.")
+    said.append(f"With noise added, {100*swing['noise']:.0f} % of the slices are called "
+                f"{swing['name']}; slightly blurred, {100*swing['blurred']:.0f} %.")
     notes = ["Slices as they are, without the turned views of a prediction. Heat shows where, never "
              "why. LayerCAM: Jiang and others 2021. Parts are made black, "
              "fine detail is blurred, the mean grey around a lesion takes its place; a changed "
@@ -629,7 +631,7 @@ def judge_explanation(run,   # a `Run` with predictions and networks
     return Section("explanation", title, said, [*tables, parts_table(parts)], figures,
                    dict(maps=maps, parts=parts, noise=swing), warning, 2*bool(warning), notes)
 
-# %% ../nbs/aims/23_explanation.ipynb #4f3e17ca
+# %% ../nbs/aims/23_explanation.ipynb #1f04bc8e
 def explain_files(run:str|Path,   # run folder with networks
                   files,          # paths of pictures
                   out:str|Path,   # folder for pictures with heat
@@ -637,8 +639,13 @@ def explain_files(run:str|Path,   # run folder with networks
                  # yields (path, class, probability, picture), or (path, exception)
                  ):
     "Predict files, and draw where each answer came from; mean over a run's networks."
-    check_method(method)
+    check_method(method)                                # at once, before anything is asked for
     learners = Run(run).learners()
+    return _explained(learners, files, Path(out), method)
+
+
+def _explained(learners, files, out, method):
+    "What `explain_files` yields."
     classes = learners[0].classes
     for block in read_ahead(files, learners[0].config):
         for path,im in block:
@@ -650,6 +657,7 @@ def explain_files(run:str|Path,   # run folder with networks
             called = torch.tensor([probs.argmax()])
             heat = torch.stack([heat_maps(l, pixels, called, method) for l in learners]).mean(0)
             title = f"{path.name}\n{classes[called]} {100*probs.max():.0f} %"
-            picture = Path(out)/f"{path.stem}-{sha256(os.fsencode(path)).hexdigest()[:6]}.png"
-            write_file(picture, figure_png(show_heat(pixels, heat, titles=[title], ncols=1)))
+            name = f"{path.stem}-{sha256(os.fsencode(path)).hexdigest()[:6]}.png"
+            picture = write_file(out/name, figure_png(show_heat(pixels, heat, titles=[title],
+                                                                ncols=1)))
             yield path, classes[called], float(probs.max()), picture
