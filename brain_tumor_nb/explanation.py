@@ -6,10 +6,10 @@
 __all__ = ['METHODS', 'SCORES', 'OneScale', 'plain_probs', 'place_layers', 'grad_cam', 'layer_cam', 'occlusion',
            'integrated_gradients', 'check_method', 'heat_maps', 'show_heat', 'lesion_masks', 'Asked', 'ask_run',
            'pick_examples', 'show_examples', 'heat_scores', 'faithfulness', 'guesses', 'mean_interval', 'score_maps',
-           'scores_table', 'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides', 'find_shortcuts',
-           'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
+           'scores_table', 'plot_maps', 'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides',
+           'plot_parts', 'find_shortcuts', 'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
 
-# %% ../nbs/aims/23_explanation.ipynb #6e96eaad
+# %% ../nbs/aims/23_explanation.ipynb #779c9d75
 import copy
 import os
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from torchvision.models import VisionTransformer
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from .core import Figure, Section, Table, figure_png, in_threads, write_file
+from .core import (Figure, Section, Table, figure_png, in_threads, new_axes,
+                                 write_file)
 from .data import MRIFolder, PixelStore, resize_image
 from .device import seeded
 from .evaluation import bootstrap_weights, groups_of
@@ -37,7 +38,7 @@ from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
 
-# %% ../nbs/aims/23_explanation.ipynb #769b055b
+# %% ../nbs/aims/23_explanation.ipynb #b36e402e
 class OneScale(nn.Module):
     "A learner's network at one size: float slices [B,1,S,S] from 0 to 1 in, logits [B,C] out."
     def __init__(self,
@@ -64,7 +65,7 @@ def plain_probs(learner:Learner, # trained
         found = [torch.stack([net(b).softmax(1) for net in nets]).mean(0) for b in x.split(32)]
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #eff2f116
+# %% ../nbs/aims/23_explanation.ipynb #a9d4ea3a
 def _transformer(net):
     "The vision transformer in a network; None where there is none."
     return next((m for m in net.modules() if isinstance(m, VisionTransformer)), None)
@@ -125,7 +126,7 @@ def _values(net, x, target, n):
             hook.remove()
     return [(_grid(v.detach()), _grid(g)) for v,g in zip(values, gradients)]
 
-# %% ../nbs/aims/23_explanation.ipynb #f0f887c6
+# %% ../nbs/aims/23_explanation.ipynb #7c1b015e
 def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
              x:torch.Tensor,     # float [B,1,S,S], or as many channels as `net` takes
              target:torch.Tensor # int64 [B], class to explain
@@ -134,7 +135,7 @@ def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluatio
     values,gradient = _values(net, x, target, 1)[0]
     return (values*gradient.mean((2, 3), keepdim=True)).sum(1).relu()
 
-# %% ../nbs/aims/23_explanation.ipynb #58df1150
+# %% ../nbs/aims/23_explanation.ipynb #5d2258e8
 def _scaled(heat):
     "Each map as a share of its largest value."
     return heat/heat.amax((1, 2), keepdim=True).clamp(min=torch.finfo(heat.dtype).tiny)
@@ -151,7 +152,7 @@ def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
     scaled = [_scaled(m) for m in large]
     return torch.stack(scaled).prod(0)**(1/len(scaled))
 
-# %% ../nbs/aims/23_explanation.ipynb #4974a81a
+# %% ../nbs/aims/23_explanation.ipynb #61d5cbfd
 def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S], 0 to 1
               target:torch.Tensor # int64 [B], class to explain
@@ -174,7 +175,7 @@ def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
             count[window] += 1
     return heat/count
 
-# %% ../nbs/aims/23_explanation.ipynb #a0a914ac
+# %% ../nbs/aims/23_explanation.ipynb #1783c3e8
 def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C], in evaluation mode
                          x:torch.Tensor,      # float [B,1,S,S], 0 to 1
                          target:torch.Tensor  # int64 [B], class to explain
@@ -190,7 +191,7 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
-# %% ../nbs/aims/23_explanation.ipynb #d509f075
+# %% ../nbs/aims/23_explanation.ipynb #fa4b035d
 def check_method(method:str # a name
                 ):
     "`ValueError` unless heat can be computed that way, here."
@@ -218,7 +219,7 @@ def heat_maps(learner:Learner,      # trained
         found.append(torch.stack(large).mean(0)[:,0].detach().cpu())
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #caa4af71
+# %% ../nbs/aims/23_explanation.ipynb #06b0357b
 def show_heat(pixels,         # uint8 [N,1,S,S]
               heat,           # float [N,S,S], 0 or more
               masks=None,     # bool [N,S,S], outlined; None: not known
@@ -246,7 +247,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     bar.ax.tick_params(labelsize=8)
     return axes.ravel()
 
-# %% ../nbs/aims/23_explanation.ipynb #fdd855b8
+# %% ../nbs/aims/23_explanation.ipynb #2285094d
 def lesion_masks(folder:MRIFolder, # an opened folder
                  size:int,         # pixels
                  framing:str="crop"# as the slices were made square, see `resize_image`
@@ -263,7 +264,7 @@ def lesion_masks(folder:MRIFolder, # an opened folder
         return np.asarray(resize_image(picture, size, framing)) > 127
     return torch.from_numpy(np.stack(list(in_threads(small, range(len(folder))))))
 
-# %% ../nbs/aims/23_explanation.ipynb #c41b973f
+# %% ../nbs/aims/23_explanation.ipynb #68012b10
 @dataclass
 class Asked:
     "Slices, what a run called them, and which networks can explain it."
@@ -300,7 +301,7 @@ class Asked:
                 total[rows] += plain_probs(learner, x[rows].to(device)).cpu()
         return total/self.explainers[:,None]
 
-# %% ../nbs/aims/23_explanation.ipynb #340fdcdb
+# %% ../nbs/aims/23_explanation.ipynb #f499b1d2
 def ask_run(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
@@ -345,7 +346,7 @@ def ask_run(run:Run,          # finished, with its networks
     pixels = PixelStore(folder, config.size, config.framing).pixels[rows]
     return Asked(pred, pixels, masks[rows], target, usual, parts)
 
-# %% ../nbs/aims/23_explanation.ipynb #f9436b12
+# %% ../nbs/aims/23_explanation.ipynb #d06b0d63
 def pick_examples(pred:Predictions, # of the slices
                   n:int=2           # of each kind, at most
                  )->dict:           # "right", "wrong" and "unsure": indices
@@ -370,7 +371,7 @@ def show_examples(asked:Asked,        # see `ask_run`
               + f"\ntruth: {pred.labels[i]}" for kind,i in zip(kinds, rows)]
     return show_heat(asked.pixels[rows], heat[rows], asked.masks[rows], titles, 3*n)
 
-# %% ../nbs/aims/23_explanation.ipynb #aa82cc3c
+# %% ../nbs/aims/23_explanation.ipynb #e21a5905
 def _rank(heat):
     "int [N,S*S]: place of each pixel in the order of heat, from 0 for the hottest."
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
@@ -392,7 +393,7 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
                  overlap=both/(2*area[:,0] - both).double())
     return {k: v.numpy() for k,v in found.items()}
 
-# %% ../nbs/aims/23_explanation.ipynb #e2c8f950
+# %% ../nbs/aims/23_explanation.ipynb #41de35ad
 def faithfulness(asked:Asked,       # see `ask_run`
                  heat:torch.Tensor, # float [N,S,S]
                  steps:int=10       # from all pixels to none
@@ -410,7 +411,7 @@ def faithfulness(asked:Asked,       # see `ask_run`
     return {name: np.trapezoid(torch.stack(p).double().numpy(), shares, axis=0)
             for name,p in (("deletion", gone), ("insertion", come))}
 
-# %% ../nbs/aims/23_explanation.ipynb #29709692
+# %% ../nbs/aims/23_explanation.ipynb #ea3dfed1
 def guesses(asked:Asked, # see `ask_run`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
@@ -424,7 +425,7 @@ def guesses(asked:Asked, # see `ask_run`
     return {"chance": chance, "centre": middle,
             "edges": torch.from_numpy(np.stack(edges)).float(), "usual place": asked.usual}
 
-# %% ../nbs/aims/23_explanation.ipynb #a390cd8f
+# %% ../nbs/aims/23_explanation.ipynb #861898e5
 def mean_interval(values, # float [N]
                   groups, # int [N], what belongs together
                   n:int=1000 # resamples of groups
@@ -451,7 +452,7 @@ def score_maps(asked:Asked, # see `ask_run`
                  for score,values in found.items()]
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #51c4bfa9
+# %% ../nbs/aims/23_explanation.ipynb #2c0f144a
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
@@ -471,7 +472,36 @@ def scores_table(rows:list, # see `score_maps`
     cells = [[m.replace("_", " "), *(found.get((m, s)) for s in names)] for m in maps]
     return Table(["map", *(SCORES[s] for s in names)], cells, title)
 
-# %% ../nbs/aims/23_explanation.ipynb #e9fd8d20
+# %% ../nbs/aims/23_explanation.ipynb #fe7ad697
+_COLOURS = ("#D55E00", "#0072B2", "#009E73")            # safe for colour-blind readers
+
+
+def plot_maps(found:dict, # name to the rows of `score_maps`
+              title:str   # of the figure
+             ):           # matplotlib axes
+    "Pointing, heat inside and overlap of each map, with intervals."
+    import matplotlib.pyplot as plt
+    names = list(dict.fromkeys(r["map"] for rows in found.values() for r in rows))
+    fig,axes = plt.subplots(1, 3, figsize=(8.5, 1 + .32*len(names)), sharey=True,
+                            layout="constrained")
+    for ax,score in zip(axes, SCORES):
+        for k,(name,rows) in enumerate(found.items()):
+            mine = [r for r in rows if r["score"] == score]
+            y = [names.index(r["map"]) + .22*(k - (len(found) - 1)/2) for r in mine]
+            if all(r["low"] is not None for r in mine):
+                ax.hlines(y, [100*r["low"] for r in mine], [100*r["high"] for r in mine],
+                          color=_COLOURS[k])
+            ax.plot([100*r["value"] for r in mine], y, "o", ms=4, color=_COLOURS[k], label=name)
+        ax.set(title=SCORES[score], xlabel="%", xlim=(-2, None), ylim=(len(names) - .5, -.5),
+               yticks=range(len(names)), yticklabels=[m.replace("_", " ") for m in names])
+        ax.grid(axis="x", color=".9")
+    if len(found) > 1:
+        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8,
+                   ncols=len(found))
+    fig.suptitle(title, fontsize=11)
+    return axes
+
+# %% ../nbs/aims/23_explanation.ipynb #ac826b1b
 def randomised(learner:Learner, # trained; it stays as it is
                share:float,     # of the blocks, back from the head: 0, the head alone, to 1, all
                seed:int=0       # of the random weights
@@ -497,7 +527,7 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
     pairs = zip(_scaled(a).double().numpy(), _scaled(b).double().numpy())
     return np.array([structural_similarity(p, q, data_range=1.) for p,q in pairs])
 
-# %% ../nbs/aims/23_explanation.ipynb #09b00f4e
+# %% ../nbs/aims/23_explanation.ipynb #1af87b9d
 def parts_of(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
@@ -539,7 +569,28 @@ def what_decides(asked:Asked    # see `ask_run`
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #233fdc5a
+# %% ../nbs/aims/23_explanation.ipynb #77018ce9
+def plot_parts(found:dict, # name to the rows of `what_decides`
+               title:str   # of the figure
+              ):           # matplotlib axes
+    "How many more answers are wrong without each part, with intervals."
+    names = list(dict.fromkeys(r["part"] for rows in found.values() for r in rows[1:]))
+    ax = new_axes(7, 1.2 + .32*len(names))
+    for k,(name,rows) in enumerate(found.items()):
+        y = [names.index(r["part"]) + .22*(k - (len(found) - 1)/2) for r in rows[1:]]
+        if all(r["low"] is not None for r in rows):
+            ax.hlines(y, [100*r["low"] for r in rows[1:]], [100*r["high"] for r in rows[1:]],
+                      color=_COLOURS[k])
+        ax.plot([100*r["value"] for r in rows[1:]], y, "o", ms=4, color=_COLOURS[k], label=name)
+    ax.axvline(0, color=".6", ls=":")
+    ax.set(title=title, xlabel="more wrong answers of 100, with 95 % interval",
+           ylim=(len(names) - .5, -.5), yticks=range(len(names)),
+           yticklabels=[f"without {name}" for name in names])
+    if len(found) > 1:
+        ax.legend(fontsize=8)
+    return ax
+
+# %% ../nbs/aims/23_explanation.ipynb #810a4f7b
 def find_shortcuts(rows:list # see `what_decides`
                   )->list:   # names of parts
     "Parts without anatomy that answers depend on: without them 5 more of 100 are wrong."
@@ -570,7 +621,7 @@ def parts_table(rows:list # see `what_decides`
     return Table(["without", "wrong answers", "change, points (95 %)"], cells,
                  "What is wrong where a part of the picture is missing")
 
-# %% ../nbs/aims/23_explanation.ipynb #b46ef433
+# %% ../nbs/aims/23_explanation.ipynb #900b5d9d
 def _lesion_part(asked):
     "Sentences, tables, figures and facts about the maps of slices with a lesion."
     heat = asked.heat()
@@ -624,14 +675,14 @@ def judge_explanation(run,   # a `Run` with predictions and networks
     warning = _warning(parts, swing)
     said.append(f"With noise added, {100*swing['noise']:.0f} % of the slices are called "
                 f"{swing['name']}; slightly blurred, {100*swing['blurred']:.0f} %.")
-    notes = ["Slices as they are, without the turned views of a prediction. Heat shows where, never "
-             "why. LayerCAM: Jiang and others 2021. Parts are made black, "
+    notes = ["Slices as they are, without the turned views of a prediction. Heat shows where, "
+             "never why. LayerCAM: Jiang and others 2021. Parts are made black, "
              "fine detail is blurred, the mean grey around a lesion takes its place; a changed "
              "slice is itself one that the network never saw."]
     return Section("explanation", title, said, [*tables, parts_table(parts)], figures,
                    dict(maps=maps, parts=parts, noise=swing), warning, 2*bool(warning), notes)
 
-# %% ../nbs/aims/23_explanation.ipynb #1f04bc8e
+# %% ../nbs/aims/23_explanation.ipynb #a53428ec
 def explain_files(run:str|Path,   # run folder with networks
                   files,          # paths of pictures
                   out:str|Path,   # folder for pictures with heat

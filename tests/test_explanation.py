@@ -156,3 +156,20 @@ def test_without_masks(trained):
         run = train_run(bare, Path(home)/"run", Run(trained).config, judges=())
         section = judge_explanation(run, MRIFolder(bare))
     assert "Heat was not scored" in section.sentences[0] and len(section.tables) == 1
+
+
+@pytest.mark.long
+def test_tool_explanation(tool, trained, tmp_path):
+    "A row per map and score, and what is there is left alone."
+    args = ("explanation", "sample", find_data("sample"), trained, "--model", "a", "--quick",
+            "--out", tmp_path)
+    assert tool(*args) == 0
+    def rows(name):
+        with open(tmp_path/f"{name}.csv", newline="", encoding="utf-8") as f:
+            return list(csv.DictReader(f))
+    found = rows("explanation")
+    assert len(found) == 6*3 and {r["score"] for r in found} == {"pointing", "inside", "overlap"}
+    assert len(rows("explanation_random")) == 6 and len(rows("explanation_parts")) == 9
+    listed = [r["path"] for r in rows("explanation_sample")]
+    assert len(listed) == int(found[0]["slices"]) > 200
+    assert tool(*args) == 0 and rows("explanation") == found

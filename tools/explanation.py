@@ -4,11 +4,12 @@
     python tools/explanation.py lgg FOLDER RUN --model frozen [--quick]
 
 The first word is the name of the set; RUN the folder of a run on FOLDER by patients. The slices are
-those of nbs/aims/explanation_SET.csv, two of a patient at most, 300 of cheng and 220 of lgg, all
-with a lesion: drawn once and written where the file is not there. Each is explained by the network
-that did not see it. Writes nbs/aims/explanation.csv (a row per map and score),
-nbs/aims/explanation_random.csv (the maps with random weights) and nbs/aims/explanation_parts.csv
-(errors without a part of the picture). What is there of the same slices and run is left alone.
+those of nbs/aims/explanation_SET.csv, two of a patient at most, 300 of cheng and up to 220 of lgg,
+all with a lesion and called a class with lesions: drawn once and written where the file is not
+there. Each is explained by the network that did not see it. Writes nbs/aims/explanation.csv (a row
+per map and score), nbs/aims/explanation_random.csv (the maps with random weights) and
+nbs/aims/explanation_parts.csv (errors without a part of the picture). What is there of the same
+slices and run is left alone.
 """
 import argparse
 import csv
