@@ -97,6 +97,17 @@ def test_scales_are_averaged(tmp_path):
     assert (both - (one + half)/2).abs().max() < 1e-5 and (one - half).abs().max() > 1e-3
 
 
+def test_repeats(tmp_path):
+    "Of repeated folds the first explain: each slice by one network that did not see it."
+    config = Config.recommended(freeze=True, size=48, views=1, folds=2, repeats=2)
+    run = train_run("sample", tmp_path/"run", config, judges=())
+    asked = ask_run(run, MRIFolder(find_data("sample")), 10)
+    assert len(asked.parts) == 2 and (asked.explainers == 1).all()
+    for (learner, rows), split in zip(asked.parts, run.splits()):
+        held = {split.paths[i] for i in split.valid}
+        assert {asked.pred.paths[i] for i in np.flatnonzero(rows)} <= held
+
+
 def one_size(learner, scale):
     "The same learner, looking at one size."
     from dataclasses import replace
