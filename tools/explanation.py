@@ -111,7 +111,8 @@ def main():
                         groups=len(np.unique(asked.pred.groups)), data=data_hash(folder)[:12],
                         answers=fingerprint(asked.pred.probs.round(3).tolist()),
                         command=f"python tools/explanation.py {a.set} FOLDER RUN "
-                                f"--model {a.model}")
+                                f"--model {a.model}"
+                                + "".join(f" --method {m}" for m in a.method or ()))
         maps_scored(asked, methods, tables, not a.quick)
         cheap = [m for m in methods if m.endswith("cam")]
         random_weights(asked, cheap, tables)
