@@ -3,6 +3,9 @@
     python tools/explanation.py cheng FOLDER RUN --model finetuned [--method occlusion]
     python tools/explanation.py lgg FOLDER RUN --model frozen [--quick]
 
+The runs of the committed tables were made by `btnb train FOLDER --folds 5 --no-probes --out RUN`
+with --fine-tune or --freeze, and by `btnb train phantom --folds 3 --no-probes --out RUN`.
+
 The first word is the name of the set; RUN the folder of a run on FOLDER by patients. The slices are
 those of nbs/aims/explanation_SET.csv, two of a patient at most, 300 of cheng and up to 220 of lgg,
 all with a lesion and called a class with lesions: drawn once and written where the file is not
