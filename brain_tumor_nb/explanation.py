@@ -9,7 +9,7 @@ __all__ = ['METHODS', 'SCORES', 'OneScale', 'plain_probs', 'place_layers', 'grad
            'scores_table', 'plot_maps', 'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides',
            'plot_parts', 'find_shortcuts', 'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
 
-# %% ../nbs/aims/23_explanation.ipynb #bb7b67e5
+# %% ../nbs/aims/23_explanation.ipynb #fa306d26
 import copy
 import os
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
 
-# %% ../nbs/aims/23_explanation.ipynb #80f12173
+# %% ../nbs/aims/23_explanation.ipynb #935b02d4
 class OneScale(nn.Module):
     "A learner's network at one size: float slices [B,1,S,S] from 0 to 1 in, logits [B,C] out."
     def __init__(self,
@@ -65,7 +65,7 @@ def plain_probs(learner:Learner, # trained
         found = [torch.stack([net(b).softmax(1) for net in nets]).mean(0) for b in x.split(32)]
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #b8e39b35
+# %% ../nbs/aims/23_explanation.ipynb #bc0fc525
 def _transformer(net):
     "The vision transformer in a network; None where there is none."
     return next((m for m in net.modules() if isinstance(m, VisionTransformer)), None)
@@ -126,7 +126,7 @@ def _values(net, x, target, n):
             hook.remove()
     return [(_grid(v.detach()), _grid(g)) for v,g in zip(values, gradients)]
 
-# %% ../nbs/aims/23_explanation.ipynb #b6a1df12
+# %% ../nbs/aims/23_explanation.ipynb #60841367
 def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
              x:torch.Tensor,     # float [B,1,S,S], or as many channels as `net` takes
              target:torch.Tensor # int64 [B], class to explain
@@ -135,7 +135,7 @@ def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluatio
     values,gradient = _values(net, x, target, 1)[0]
     return (values*gradient.mean((2, 3), keepdim=True)).sum(1).relu()
 
-# %% ../nbs/aims/23_explanation.ipynb #fe5ac1a4
+# %% ../nbs/aims/23_explanation.ipynb #3af3f19b
 def _scaled(heat):
     "Each map as a share of its largest value."
     return heat/heat.amax((1, 2), keepdim=True).clamp(min=torch.finfo(heat.dtype).tiny)
@@ -152,7 +152,7 @@ def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
     scaled = [_scaled(m) for m in large]
     return torch.stack(scaled).prod(0)**(1/len(scaled))
 
-# %% ../nbs/aims/23_explanation.ipynb #fde804af
+# %% ../nbs/aims/23_explanation.ipynb #2a203e4c
 def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S], 0 to 1
               target:torch.Tensor # int64 [B], class to explain
@@ -175,7 +175,7 @@ def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
             count[window] += 1
     return heat/count
 
-# %% ../nbs/aims/23_explanation.ipynb #4cf4de2e
+# %% ../nbs/aims/23_explanation.ipynb #6a5c00f2
 def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C], in evaluation mode
                          x:torch.Tensor,      # float [B,1,S,S], 0 to 1
                          target:torch.Tensor  # int64 [B], class to explain
@@ -191,7 +191,7 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
-# %% ../nbs/aims/23_explanation.ipynb #0051d912
+# %% ../nbs/aims/23_explanation.ipynb #7e926a39
 def check_method(method:str # a name
                 ):
     "`ValueError` unless heat can be computed that way, here."
@@ -219,7 +219,7 @@ def heat_maps(learner:Learner,      # trained
         found.append(torch.stack(large).mean(0)[:,0].detach().cpu())
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #e80073ff
+# %% ../nbs/aims/23_explanation.ipynb #50b8b055
 def show_heat(pixels,         # uint8 [N,1,S,S]
               heat,           # float [N,S,S], 0 or more
               masks=None,     # bool [N,S,S], outlined; None: not known
@@ -247,7 +247,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     bar.ax.tick_params(labelsize=8)
     return axes.ravel()
 
-# %% ../nbs/aims/23_explanation.ipynb #59ef80c5
+# %% ../nbs/aims/23_explanation.ipynb #ce34d829
 def lesion_masks(folder:MRIFolder, # an opened folder
                  size:int,         # pixels
                  framing:str="crop"# as the slices were made square, see `resize_image`
@@ -264,7 +264,7 @@ def lesion_masks(folder:MRIFolder, # an opened folder
         return np.asarray(resize_image(picture, size, framing)) > 127
     return torch.from_numpy(np.stack(list(in_threads(small, range(len(folder))))))
 
-# %% ../nbs/aims/23_explanation.ipynb #04d7edec
+# %% ../nbs/aims/23_explanation.ipynb #fc96e807
 @dataclass
 class Asked:
     "Slices, what a run called them, and which networks can explain it."
@@ -301,7 +301,7 @@ class Asked:
                 total[rows] += plain_probs(learner, x[rows].to(device)).cpu()
         return total/self.explainers[:,None]
 
-# %% ../nbs/aims/23_explanation.ipynb #4449b4c9
+# %% ../nbs/aims/23_explanation.ipynb #d36382b6
 def ask_run(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
@@ -348,7 +348,7 @@ def ask_run(run:Run,          # finished, with its networks
     pixels = PixelStore(folder, config.size, config.framing).pixels[rows]
     return Asked(pred, pixels, masks[rows], target, usual, parts)
 
-# %% ../nbs/aims/23_explanation.ipynb #8e6edcd2
+# %% ../nbs/aims/23_explanation.ipynb #91599ba4
 def pick_examples(pred:Predictions, # of the slices
                   n:int=2           # of each kind, at most
                  )->dict:           # "right", "wrong" and "unsure": indices
@@ -373,7 +373,7 @@ def show_examples(asked:Asked,        # see `ask_run`
               + f"\ntruth: {pred.labels[i]}" for kind,i in zip(kinds, rows)]
     return show_heat(asked.pixels[rows], heat[rows], asked.masks[rows], titles, 3)
 
-# %% ../nbs/aims/23_explanation.ipynb #4e4fc207
+# %% ../nbs/aims/23_explanation.ipynb #bb13fc99
 def _rank(heat):
     "int [N,S*S]: place of each pixel in the order of heat, from 0 for the hottest."
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
@@ -395,7 +395,7 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
                  overlap=both/(2*area[:,0] - both).double())
     return {k: v.numpy() for k,v in found.items()}
 
-# %% ../nbs/aims/23_explanation.ipynb #9e09d9a4
+# %% ../nbs/aims/23_explanation.ipynb #7f32f691
 def faithfulness(asked:Asked,       # see `ask_run`
                  heat:torch.Tensor, # float [N,S,S]
                  steps:int=10       # from all pixels to none
@@ -413,7 +413,7 @@ def faithfulness(asked:Asked,       # see `ask_run`
     return {name: np.trapezoid(torch.stack(p).double().numpy(), shares, axis=0)
             for name,p in (("deletion", gone), ("insertion", come))}
 
-# %% ../nbs/aims/23_explanation.ipynb #9aea19c9
+# %% ../nbs/aims/23_explanation.ipynb #9949616f
 def guesses(asked:Asked, # see `ask_run`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
@@ -427,7 +427,7 @@ def guesses(asked:Asked, # see `ask_run`
     return {"chance": chance, "centre": middle,
             "edges": torch.from_numpy(np.stack(edges)).float(), "usual place": asked.usual}
 
-# %% ../nbs/aims/23_explanation.ipynb #21da333f
+# %% ../nbs/aims/23_explanation.ipynb #264799fb
 def mean_interval(values, # float [N]
                   groups, # int [N], what belongs together
                   n:int=1000 # resamples of groups
@@ -454,7 +454,7 @@ def score_maps(asked:Asked, # see `ask_run`
                  for score,values in found.items()]
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #5bd34f07
+# %% ../nbs/aims/23_explanation.ipynb #d3110251
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
@@ -474,7 +474,7 @@ def scores_table(rows:list, # see `score_maps`
     cells = [[m.replace("_", " "), *(found.get((m, s)) for s in names)] for m in maps]
     return Table(["map", *(SCORES[s] for s in names)], cells, title)
 
-# %% ../nbs/aims/23_explanation.ipynb #63bcc2f9
+# %% ../nbs/aims/23_explanation.ipynb #0351f85d
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7") # safe for colour-blind readers
 
 
@@ -484,12 +484,12 @@ def plot_maps(found:dict, # name to the rows of `score_maps`
     "Pointing, heat inside and overlap of each map, with intervals."
     import matplotlib.pyplot as plt
     names = list(dict.fromkeys(r["map"] for rows in found.values() for r in rows))
-    fig,axes = plt.subplots(1, 3, figsize=(8.5, 1 + .32*len(names)), sharey=True,
+    fig,axes = plt.subplots(1, 3, figsize=(8.5, 1 + (.2 + .1*len(found))*len(names)), sharey=True,
                             layout="constrained")
     for ax,score in zip(axes, SCORES):
         for k,(name,rows) in enumerate(found.items()):
             mine = [r for r in rows if r["score"] == score]
-            y = [names.index(r["map"]) + .22*(k - (len(found) - 1)/2) for r in mine]
+            y = [names.index(r["map"]) + .18*(k - (len(found) - 1)/2) for r in mine]
             if all(r["low"] is not None for r in mine):
                 ax.hlines(y, [100*r["low"] for r in mine], [100*r["high"] for r in mine],
                           color=_COLOURS[k])
@@ -503,7 +503,7 @@ def plot_maps(found:dict, # name to the rows of `score_maps`
     fig.suptitle(title, fontsize=11)
     return axes
 
-# %% ../nbs/aims/23_explanation.ipynb #74bea967
+# %% ../nbs/aims/23_explanation.ipynb #e5b64fc2
 def randomised(learner:Learner, # trained; it stays as it is
                share:float,     # of the blocks, back from the head: 0, the head alone, to 1, all
                seed:int=0       # of the random weights
@@ -529,7 +529,7 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
     pairs = zip(_scaled(a).double().numpy(), _scaled(b).double().numpy())
     return np.array([structural_similarity(p, q, data_range=1.) for p,q in pairs])
 
-# %% ../nbs/aims/23_explanation.ipynb #c89cd12c
+# %% ../nbs/aims/23_explanation.ipynb #2717a9ab
 def parts_of(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
@@ -571,15 +571,15 @@ def what_decides(asked:Asked    # see `ask_run`
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #5329a593
+# %% ../nbs/aims/23_explanation.ipynb #8ea3c4c4
 def plot_parts(found:dict, # name to the rows of `what_decides`
                title:str   # of the figure
               ):           # matplotlib axes
     "How many more answers are wrong without each part, with intervals."
     names = list(dict.fromkeys(r["part"] for rows in found.values() for r in rows[1:]))
-    ax = new_axes(7, 1.2 + .32*len(names))
+    ax = new_axes(7, 1.2 + (.2 + .1*len(found))*len(names))
     for k,(name,rows) in enumerate(found.items()):
-        y = [names.index(r["part"]) + .22*(k - (len(found) - 1)/2) for r in rows[1:]]
+        y = [names.index(r["part"]) + .18*(k - (len(found) - 1)/2) for r in rows[1:]]
         if all(r["low"] is not None for r in rows):
             ax.hlines(y, [100*r["low"] for r in rows[1:]], [100*r["high"] for r in rows[1:]],
                       color=_COLOURS[k])
@@ -592,7 +592,7 @@ def plot_parts(found:dict, # name to the rows of `what_decides`
         ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/aims/23_explanation.ipynb #54c16413
+# %% ../nbs/aims/23_explanation.ipynb #ba522ac5
 def find_shortcuts(rows:list # see `what_decides`
                   )->list:   # names of parts
     "Parts without anatomy that answers depend on: without them 5 more of 100 are wrong."
@@ -623,7 +623,7 @@ def parts_table(rows:list # see `what_decides`
     return Table(["without", "wrong answers", "change, points (95 %)"], cells,
                  "What is wrong where a part of the picture is missing")
 
-# %% ../nbs/aims/23_explanation.ipynb #c84152fb
+# %% ../nbs/aims/23_explanation.ipynb #f0a6c941
 def _lesion_part(asked):
     "Sentences, tables, figures and facts about the maps of slices with a lesion."
     heat = asked.heat()
@@ -684,7 +684,7 @@ def judge_explanation(run,   # a `Run` with predictions and networks
     return Section("explanation", title, said, [*tables, parts_table(parts)], figures,
                    dict(maps=maps, parts=parts, noise=swing), warning, 2*bool(warning), notes)
 
-# %% ../nbs/aims/23_explanation.ipynb #a02f6adb
+# %% ../nbs/aims/23_explanation.ipynb #e67968d3
 def explain_files(run:str|Path,   # run folder with networks
                   files,          # paths of pictures
                   out:str|Path,   # folder for pictures with heat
