@@ -291,7 +291,7 @@ def explain_command(run, images, out, method):
         else:
             name,prob,picture = found
             table.writerow([path.as_posix(), name, f"{prob:.6f}", picture.as_posix()])
-    _say("heat shows where an answer came from, never why; it is no diagnosis")
+    _say("heat shows at best where an answer came from, never why; it is no diagnosis")
     if bad:
         others = "; the others were drawn"*(bad < len(files))
         raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above"

@@ -9,7 +9,7 @@ __all__ = ['METHODS', 'SCORES', 'OneScale', 'plain_probs', 'place_layers', 'grad
            'scores_table', 'plot_maps', 'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides',
            'plot_parts', 'find_shortcuts', 'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
 
-# %% ../nbs/aims/23_explanation.ipynb #fa306d26
+# %% ../nbs/aims/23_explanation.ipynb #a871dc5a
 import copy
 import os
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
 
-# %% ../nbs/aims/23_explanation.ipynb #935b02d4
+# %% ../nbs/aims/23_explanation.ipynb #d0d1eea8
 class OneScale(nn.Module):
     "A learner's network at one size: float slices [B,1,S,S] from 0 to 1 in, logits [B,C] out."
     def __init__(self,
@@ -65,7 +65,7 @@ def plain_probs(learner:Learner, # trained
         found = [torch.stack([net(b).softmax(1) for net in nets]).mean(0) for b in x.split(32)]
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #bc0fc525
+# %% ../nbs/aims/23_explanation.ipynb #57878ca5
 def _transformer(net):
     "The vision transformer in a network; None where there is none."
     return next((m for m in net.modules() if isinstance(m, VisionTransformer)), None)
@@ -126,7 +126,7 @@ def _values(net, x, target, n):
             hook.remove()
     return [(_grid(v.detach()), _grid(g)) for v,g in zip(values, gradients)]
 
-# %% ../nbs/aims/23_explanation.ipynb #60841367
+# %% ../nbs/aims/23_explanation.ipynb #9dd7b12c
 def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
              x:torch.Tensor,     # float [B,1,S,S], or as many channels as `net` takes
              target:torch.Tensor # int64 [B], class to explain
@@ -135,7 +135,7 @@ def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluatio
     values,gradient = _values(net, x, target, 1)[0]
     return (values*gradient.mean((2, 3), keepdim=True)).sum(1).relu()
 
-# %% ../nbs/aims/23_explanation.ipynb #3af3f19b
+# %% ../nbs/aims/23_explanation.ipynb #18a7f8a8
 def _scaled(heat):
     "Each map as a share of its largest value."
     return heat/heat.amax((1, 2), keepdim=True).clamp(min=torch.finfo(heat.dtype).tiny)
@@ -152,7 +152,7 @@ def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
     scaled = [_scaled(m) for m in large]
     return torch.stack(scaled).prod(0)**(1/len(scaled))
 
-# %% ../nbs/aims/23_explanation.ipynb #2a203e4c
+# %% ../nbs/aims/23_explanation.ipynb #e2c11b12
 def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S], 0 to 1
               target:torch.Tensor # int64 [B], class to explain
@@ -175,7 +175,7 @@ def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
             count[window] += 1
     return heat/count
 
-# %% ../nbs/aims/23_explanation.ipynb #6a5c00f2
+# %% ../nbs/aims/23_explanation.ipynb #cea11cbe
 def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C], in evaluation mode
                          x:torch.Tensor,      # float [B,1,S,S], 0 to 1
                          target:torch.Tensor  # int64 [B], class to explain
@@ -191,10 +191,10 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
-# %% ../nbs/aims/23_explanation.ipynb #7e926a39
+# %% ../nbs/aims/23_explanation.ipynb #b1537e93
 def check_method(method:str # a name
                 ):
-    "`ValueError` unless heat can be computed that way, here."
+    "`ValueError` for an unknown name, `RuntimeError` where captum is missing."
     if method not in METHODS:
         raise ValueError(f"no method is called {method}: choose from {', '.join(METHODS)}")
     if method == "integrated_gradients" and find_spec("captum") is None:
@@ -219,7 +219,7 @@ def heat_maps(learner:Learner,      # trained
         found.append(torch.stack(large).mean(0)[:,0].detach().cpu())
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #50b8b055
+# %% ../nbs/aims/23_explanation.ipynb #60b2d57c
 def show_heat(pixels,         # uint8 [N,1,S,S]
               heat,           # float [N,S,S], 0 or more
               masks=None,     # bool [N,S,S], outlined; None: not known
@@ -247,7 +247,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     bar.ax.tick_params(labelsize=8)
     return axes.ravel()
 
-# %% ../nbs/aims/23_explanation.ipynb #ce34d829
+# %% ../nbs/aims/23_explanation.ipynb #8939828f
 def lesion_masks(folder:MRIFolder, # an opened folder
                  size:int,         # pixels
                  framing:str="crop"# as the slices were made square, see `resize_image`
@@ -264,7 +264,7 @@ def lesion_masks(folder:MRIFolder, # an opened folder
         return np.asarray(resize_image(picture, size, framing)) > 127
     return torch.from_numpy(np.stack(list(in_threads(small, range(len(folder))))))
 
-# %% ../nbs/aims/23_explanation.ipynb #fc96e807
+# %% ../nbs/aims/23_explanation.ipynb #e456b32c
 @dataclass
 class Asked:
     "Slices, what a run called them, and which networks can explain it."
@@ -301,7 +301,7 @@ class Asked:
                 total[rows] += plain_probs(learner, x[rows].to(device)).cpu()
         return total/self.explainers[:,None]
 
-# %% ../nbs/aims/23_explanation.ipynb #d36382b6
+# %% ../nbs/aims/23_explanation.ipynb #013a9d76
 def ask_run(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
@@ -320,6 +320,9 @@ def ask_run(run:Run,          # finished, with its networks
     pred = run.predictions[first]
     pred.groups = groups_of(pred)
     held = held_out(run, folder)
+    if held is None and not run.trained:
+        raise ValueError("the run was not trained on this folder as it is now, so its networks may "
+                         "have seen these slices in training: give the folder as it was")
     if held is not None:
         learners = learners[:len(held)]                 # of repeats the first
     may = pred.paths if held is None else set().union(*held)
@@ -348,7 +351,7 @@ def ask_run(run:Run,          # finished, with its networks
     pixels = PixelStore(folder, config.size, config.framing).pixels[rows]
     return Asked(pred, pixels, masks[rows], target, usual, parts)
 
-# %% ../nbs/aims/23_explanation.ipynb #91599ba4
+# %% ../nbs/aims/23_explanation.ipynb #a3914b00
 def pick_examples(pred:Predictions, # of the slices
                   n:int=2           # of each kind, at most
                  )->dict:           # "right", "wrong" and "unsure": indices
@@ -373,7 +376,7 @@ def show_examples(asked:Asked,        # see `ask_run`
               + f"\ntruth: {pred.labels[i]}" for kind,i in zip(kinds, rows)]
     return show_heat(asked.pixels[rows], heat[rows], asked.masks[rows], titles, 3)
 
-# %% ../nbs/aims/23_explanation.ipynb #bb13fc99
+# %% ../nbs/aims/23_explanation.ipynb #9d81dfed
 def _rank(heat):
     "int [N,S*S]: place of each pixel in the order of heat, from 0 for the hottest."
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
@@ -395,7 +398,7 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
                  overlap=both/(2*area[:,0] - both).double())
     return {k: v.numpy() for k,v in found.items()}
 
-# %% ../nbs/aims/23_explanation.ipynb #7f32f691
+# %% ../nbs/aims/23_explanation.ipynb #1ae79383
 def faithfulness(asked:Asked,       # see `ask_run`
                  heat:torch.Tensor, # float [N,S,S]
                  steps:int=10       # from all pixels to none
@@ -413,7 +416,7 @@ def faithfulness(asked:Asked,       # see `ask_run`
     return {name: np.trapezoid(torch.stack(p).double().numpy(), shares, axis=0)
             for name,p in (("deletion", gone), ("insertion", come))}
 
-# %% ../nbs/aims/23_explanation.ipynb #9949616f
+# %% ../nbs/aims/23_explanation.ipynb #4481314c
 def guesses(asked:Asked, # see `ask_run`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
@@ -427,7 +430,7 @@ def guesses(asked:Asked, # see `ask_run`
     return {"chance": chance, "centre": middle,
             "edges": torch.from_numpy(np.stack(edges)).float(), "usual place": asked.usual}
 
-# %% ../nbs/aims/23_explanation.ipynb #264799fb
+# %% ../nbs/aims/23_explanation.ipynb #9a16fcc7
 def mean_interval(values, # float [N]
                   groups, # int [N], what belongs together
                   n:int=1000 # resamples of groups
@@ -454,7 +457,7 @@ def score_maps(asked:Asked, # see `ask_run`
                  for score,values in found.items()]
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #d3110251
+# %% ../nbs/aims/23_explanation.ipynb #d6a897d9
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
@@ -474,7 +477,7 @@ def scores_table(rows:list, # see `score_maps`
     cells = [[m.replace("_", " "), *(found.get((m, s)) for s in names)] for m in maps]
     return Table(["map", *(SCORES[s] for s in names)], cells, title)
 
-# %% ../nbs/aims/23_explanation.ipynb #0351f85d
+# %% ../nbs/aims/23_explanation.ipynb #6b675ca4
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7") # safe for colour-blind readers
 
 
@@ -503,7 +506,7 @@ def plot_maps(found:dict, # name to the rows of `score_maps`
     fig.suptitle(title, fontsize=11)
     return axes
 
-# %% ../nbs/aims/23_explanation.ipynb #e5b64fc2
+# %% ../nbs/aims/23_explanation.ipynb #a88fcfd0
 def randomised(learner:Learner, # trained; it stays as it is
                share:float,     # of the blocks, back from the head: 0, the head alone, to 1, all
                seed:int=0       # of the random weights
@@ -529,7 +532,7 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
     pairs = zip(_scaled(a).double().numpy(), _scaled(b).double().numpy())
     return np.array([structural_similarity(p, q, data_range=1.) for p,q in pairs])
 
-# %% ../nbs/aims/23_explanation.ipynb #2717a9ab
+# %% ../nbs/aims/23_explanation.ipynb #d9e9f20c
 def parts_of(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
@@ -571,7 +574,7 @@ def what_decides(asked:Asked    # see `ask_run`
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #8ea3c4c4
+# %% ../nbs/aims/23_explanation.ipynb #a8215e75
 def plot_parts(found:dict, # name to the rows of `what_decides`
                title:str   # of the figure
               ):           # matplotlib axes
@@ -592,7 +595,7 @@ def plot_parts(found:dict, # name to the rows of `what_decides`
         ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/aims/23_explanation.ipynb #ba522ac5
+# %% ../nbs/aims/23_explanation.ipynb #2d2505bc
 def find_shortcuts(rows:list # see `what_decides`
                   )->list:   # names of parts
     "Parts without anatomy that answers depend on: without them 5 more of 100 are wrong."
@@ -623,7 +626,7 @@ def parts_table(rows:list # see `what_decides`
     return Table(["without", "wrong answers", "change, points (95 %)"], cells,
                  "What is wrong where a part of the picture is missing")
 
-# %% ../nbs/aims/23_explanation.ipynb #f0a6c941
+# %% ../nbs/aims/23_explanation.ipynb #a95d25e2
 def _lesion_part(asked):
     "Sentences, tables, figures and facts about the maps of slices with a lesion."
     heat = asked.heat()
@@ -677,14 +680,14 @@ def judge_explanation(run,   # a `Run` with predictions and networks
     warning = _warning(parts, swing)
     said.append(f"With noise added, {100*swing['noise']:.0f} % of the slices are called "
                 f"{swing['name']}; slightly blurred, {100*swing['blurred']:.0f} %.")
-    notes = ["Slices as they are, without the turned views of a prediction. Heat shows where, "
-             "never why. LayerCAM: Jiang and others 2021. Parts are made black, "
+    notes = ["Slices as they are, without the turned views of a prediction. Heat shows at "
+             "best where, never why. LayerCAM: Jiang and others 2021. Parts are made black, "
              "fine detail is blurred, the mean grey around a lesion takes its place; a changed "
              "slice is itself one that the network never saw."]
     return Section("explanation", title, said, [*tables, parts_table(parts)], figures,
                    dict(maps=maps, parts=parts, noise=swing), warning, 2*bool(warning), notes)
 
-# %% ../nbs/aims/23_explanation.ipynb #e67968d3
+# %% ../nbs/aims/23_explanation.ipynb #69fa0a98
 def explain_files(run:str|Path,   # run folder with networks
                   files,          # paths of pictures
                   out:str|Path,   # folder for pictures with heat

@@ -4,7 +4,8 @@
     python tools/explanation.py lgg FOLDER RUN --model frozen [--quick]
 
 The runs of the committed tables were made by `btnb train FOLDER --folds 5 --no-probes --out RUN`
-with --fine-tune or --freeze, and by `btnb train phantom --folds 3 --no-probes --out RUN`.
+with --fine-tune or --freeze, and those of the simulated slices by
+`btnb train phantom --folds 3 --no-probes --out RUN`, which fine-tunes.
 
 The first word is the name of the set; RUN the folder of a run on FOLDER by patients. The slices are
 those of nbs/aims/explanation_SET.csv, two of a patient at most, 300 of cheng and up to 220 of lgg,
@@ -61,11 +62,12 @@ class Tables:
 def maps_scored(asked, methods, tables, curves):
     "Every method and every guess; `curves`: with deletion and insertion."
     todo = {m: lambda m=m: asked.heat(m) for m in methods}
-    for name in () if tables.there("explanation", map="usual place") else guesses(asked):
-        todo[name] = lambda name=name: guesses(asked)[name]
+    guessed = guesses(asked)
+    todo |= {name: lambda name=name: guessed[name] for name in guessed}
     for name,make in todo.items():
-        if not tables.there("explanation", map=name):
-            faithful = curves and (name in METHODS or name == "chance")
+        faithful = curves and (name in METHODS or name == "chance")
+        last = "insertion" if faithful else "overlap"       # the score that is written last
+        if not tables.there("explanation", map=name, score=last):
             for row in score_maps(asked, {name: make()}, faithful):
                 tables.put("explanation", ("map", "score"), row)
 
@@ -81,7 +83,7 @@ def random_weights(asked, methods, tables):
             scores = {k: float(v.mean()) for k,v in heat_scores(heat, asked.masks).items()}
             alike = mean_interval(map_similarity(trained, heat), asked.pred.groups)
             empty = int((heat.amax((1, 2)) == 0).sum())
-            floor = float(map_similarity(trained, trained.roll(1, 0)).mean())
+            floor = float(map_similarity(trained, trained.roll(1, 0)).mean())   # the next listed
             tables.put("explanation_random", ("method", "random"),
                        dict(method=method, random=name, **scores, similarity=alike["value"],
                             similarity_low=alike["low"], similarity_high=alike["high"],
@@ -115,14 +117,15 @@ def main():
                         answers=fingerprint(asked.pred.probs.round(3).tolist()),
                         command=f"python tools/explanation.py {a.set} FOLDER RUN "
                                 f"--model {a.model}"
-                                + "".join(f" --method {m}" for m in a.method or ()))
+                                + "".join(f" --method {m}" for m in a.method or ())
+                                + " --quick"*a.quick)
         maps_scored(asked, methods, tables, not a.quick)
         cheap = [m for m in methods if m.endswith("cam")]
         random_weights(asked, cheap, tables)
         if not tables.there("explanation_parts", part="all but the lesion"):
             for row in what_decides(asked):
                 tables.put("explanation_parts", ("part",), row)
-    except (ValueError, OSError) as e:
+    except (ValueError, OSError, RuntimeError) as e:
         raise SystemExit(f"explanation.py: {e}") from None
 
 
