@@ -9,7 +9,7 @@ __all__ = ['METHODS', 'SCORES', 'OneScale', 'plain_probs', 'place_layers', 'grad
            'scores_table', 'plot_maps', 'randomised', 'map_similarity', 'parts_of', 'without', 'what_decides',
            'plot_parts', 'find_shortcuts', 'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
 
-# %% ../nbs/aims/23_explanation.ipynb #a871dc5a
+# %% ../nbs/aims/23_explanation.ipynb #55ebabd8
 import copy
 import os
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
 
-# %% ../nbs/aims/23_explanation.ipynb #d0d1eea8
+# %% ../nbs/aims/23_explanation.ipynb #b716170d
 class OneScale(nn.Module):
     "A learner's network at one size: float slices [B,1,S,S] from 0 to 1 in, logits [B,C] out."
     def __init__(self,
@@ -65,7 +65,7 @@ def plain_probs(learner:Learner, # trained
         found = [torch.stack([net(b).softmax(1) for net in nets]).mean(0) for b in x.split(32)]
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #57878ca5
+# %% ../nbs/aims/23_explanation.ipynb #4c86dc63
 def _transformer(net):
     "The vision transformer in a network; None where there is none."
     return next((m for m in net.modules() if isinstance(m, VisionTransformer)), None)
@@ -126,7 +126,7 @@ def _values(net, x, target, n):
             hook.remove()
     return [(_grid(v.detach()), _grid(g)) for v,g in zip(values, gradients)]
 
-# %% ../nbs/aims/23_explanation.ipynb #9dd7b12c
+# %% ../nbs/aims/23_explanation.ipynb #60ad0523
 def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
              x:torch.Tensor,     # float [B,1,S,S], or as many channels as `net` takes
              target:torch.Tensor # int64 [B], class to explain
@@ -135,7 +135,7 @@ def grad_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluatio
     values,gradient = _values(net, x, target, 1)[0]
     return (values*gradient.mean((2, 3), keepdim=True)).sum(1).relu()
 
-# %% ../nbs/aims/23_explanation.ipynb #18a7f8a8
+# %% ../nbs/aims/23_explanation.ipynb #b73e4394
 def _scaled(heat):
     "Each map as a share of its largest value."
     return heat/heat.amax((1, 2), keepdim=True).clamp(min=torch.finfo(heat.dtype).tiny)
@@ -152,7 +152,7 @@ def layer_cam(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
     scaled = [_scaled(m) for m in large]
     return torch.stack(scaled).prod(0)**(1/len(scaled))
 
-# %% ../nbs/aims/23_explanation.ipynb #e2c11b12
+# %% ../nbs/aims/23_explanation.ipynb #89b3ada4
 def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluation mode
               x:torch.Tensor,     # float [B,1,S,S], 0 to 1
               target:torch.Tensor # int64 [B], class to explain
@@ -175,7 +175,7 @@ def occlusion(net:nn.Module,      # float [B,1,S,S] to logits [B,C], in evaluati
             count[window] += 1
     return heat/count
 
-# %% ../nbs/aims/23_explanation.ipynb #cea11cbe
+# %% ../nbs/aims/23_explanation.ipynb #1669d005
 def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C], in evaluation mode
                          x:torch.Tensor,      # float [B,1,S,S], 0 to 1
                          target:torch.Tensor  # int64 [B], class to explain
@@ -191,7 +191,7 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
-# %% ../nbs/aims/23_explanation.ipynb #b1537e93
+# %% ../nbs/aims/23_explanation.ipynb #48f1f8b2
 def check_method(method:str # a name
                 ):
     "`ValueError` for an unknown name, `RuntimeError` where captum is missing."
@@ -219,7 +219,7 @@ def heat_maps(learner:Learner,      # trained
         found.append(torch.stack(large).mean(0)[:,0].detach().cpu())
     return torch.cat(found)
 
-# %% ../nbs/aims/23_explanation.ipynb #60b2d57c
+# %% ../nbs/aims/23_explanation.ipynb #d2501739
 def show_heat(pixels,         # uint8 [N,1,S,S]
               heat,           # float [N,S,S], 0 or more
               masks=None,     # bool [N,S,S], outlined; None: not known
@@ -247,7 +247,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
     bar.ax.tick_params(labelsize=8)
     return axes.ravel()
 
-# %% ../nbs/aims/23_explanation.ipynb #8939828f
+# %% ../nbs/aims/23_explanation.ipynb #57bc1980
 def lesion_masks(folder:MRIFolder, # an opened folder
                  size:int,         # pixels
                  framing:str="crop"# as the slices were made square, see `resize_image`
@@ -264,7 +264,7 @@ def lesion_masks(folder:MRIFolder, # an opened folder
         return np.asarray(resize_image(picture, size, framing)) > 127
     return torch.from_numpy(np.stack(list(in_threads(small, range(len(folder))))))
 
-# %% ../nbs/aims/23_explanation.ipynb #e456b32c
+# %% ../nbs/aims/23_explanation.ipynb #d2af9a68
 @dataclass
 class Asked:
     "Slices, what a run called them, and which networks can explain it."
@@ -301,7 +301,7 @@ class Asked:
                 total[rows] += plain_probs(learner, x[rows].to(device)).cpu()
         return total/self.explainers[:,None]
 
-# %% ../nbs/aims/23_explanation.ipynb #013a9d76
+# %% ../nbs/aims/23_explanation.ipynb #22542763
 def ask_run(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
@@ -351,7 +351,7 @@ def ask_run(run:Run,          # finished, with its networks
     pixels = PixelStore(folder, config.size, config.framing).pixels[rows]
     return Asked(pred, pixels, masks[rows], target, usual, parts)
 
-# %% ../nbs/aims/23_explanation.ipynb #a3914b00
+# %% ../nbs/aims/23_explanation.ipynb #19d7e27c
 def pick_examples(pred:Predictions, # of the slices
                   n:int=2           # of each kind, at most
                  )->dict:           # "right", "wrong" and "unsure": indices
@@ -376,7 +376,7 @@ def show_examples(asked:Asked,        # see `ask_run`
               + f"\ntruth: {pred.labels[i]}" for kind,i in zip(kinds, rows)]
     return show_heat(asked.pixels[rows], heat[rows], asked.masks[rows], titles, 3)
 
-# %% ../nbs/aims/23_explanation.ipynb #9d81dfed
+# %% ../nbs/aims/23_explanation.ipynb #eedc5ce7
 def _rank(heat):
     "int [N,S*S]: place of each pixel in the order of heat, from 0 for the hottest."
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
@@ -398,7 +398,7 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
                  overlap=both/(2*area[:,0] - both).double())
     return {k: v.numpy() for k,v in found.items()}
 
-# %% ../nbs/aims/23_explanation.ipynb #1ae79383
+# %% ../nbs/aims/23_explanation.ipynb #6f1c256c
 def faithfulness(asked:Asked,       # see `ask_run`
                  heat:torch.Tensor, # float [N,S,S]
                  steps:int=10       # from all pixels to none
@@ -416,7 +416,7 @@ def faithfulness(asked:Asked,       # see `ask_run`
     return {name: np.trapezoid(torch.stack(p).double().numpy(), shares, axis=0)
             for name,p in (("deletion", gone), ("insertion", come))}
 
-# %% ../nbs/aims/23_explanation.ipynb #4481314c
+# %% ../nbs/aims/23_explanation.ipynb #5c3e19f5
 def guesses(asked:Asked, # see `ask_run`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
@@ -430,7 +430,7 @@ def guesses(asked:Asked, # see `ask_run`
     return {"chance": chance, "centre": middle,
             "edges": torch.from_numpy(np.stack(edges)).float(), "usual place": asked.usual}
 
-# %% ../nbs/aims/23_explanation.ipynb #9a16fcc7
+# %% ../nbs/aims/23_explanation.ipynb #86e885f4
 def mean_interval(values, # float [N]
                   groups, # int [N], what belongs together
                   n:int=1000 # resamples of groups
@@ -457,7 +457,7 @@ def score_maps(asked:Asked, # see `ask_run`
                  for score,values in found.items()]
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #d6a897d9
+# %% ../nbs/aims/23_explanation.ipynb #79eea550
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
@@ -477,7 +477,7 @@ def scores_table(rows:list, # see `score_maps`
     cells = [[m.replace("_", " "), *(found.get((m, s)) for s in names)] for m in maps]
     return Table(["map", *(SCORES[s] for s in names)], cells, title)
 
-# %% ../nbs/aims/23_explanation.ipynb #6b675ca4
+# %% ../nbs/aims/23_explanation.ipynb #f4727caa
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7") # safe for colour-blind readers
 
 
@@ -506,7 +506,7 @@ def plot_maps(found:dict, # name to the rows of `score_maps`
     fig.suptitle(title, fontsize=11)
     return axes
 
-# %% ../nbs/aims/23_explanation.ipynb #a88fcfd0
+# %% ../nbs/aims/23_explanation.ipynb #6f2e55cd
 def randomised(learner:Learner, # trained; it stays as it is
                share:float,     # of the blocks, back from the head: 0, the head alone, to 1, all
                seed:int=0       # of the random weights
@@ -532,7 +532,7 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
     pairs = zip(_scaled(a).double().numpy(), _scaled(b).double().numpy())
     return np.array([structural_similarity(p, q, data_range=1.) for p,q in pairs])
 
-# %% ../nbs/aims/23_explanation.ipynb #d9e9f20c
+# %% ../nbs/aims/23_explanation.ipynb #ba381509
 def parts_of(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
@@ -574,7 +574,7 @@ def what_decides(asked:Asked    # see `ask_run`
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
 
-# %% ../nbs/aims/23_explanation.ipynb #a8215e75
+# %% ../nbs/aims/23_explanation.ipynb #5a4b161a
 def plot_parts(found:dict, # name to the rows of `what_decides`
                title:str   # of the figure
               ):           # matplotlib axes
@@ -595,7 +595,7 @@ def plot_parts(found:dict, # name to the rows of `what_decides`
         ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/aims/23_explanation.ipynb #2d2505bc
+# %% ../nbs/aims/23_explanation.ipynb #903701b6
 def find_shortcuts(rows:list # see `what_decides`
                   )->list:   # names of parts
     "Parts without anatomy that answers depend on: without them 5 more of 100 are wrong."
@@ -626,7 +626,7 @@ def parts_table(rows:list # see `what_decides`
     return Table(["without", "wrong answers", "change, points (95 %)"], cells,
                  "What is wrong where a part of the picture is missing")
 
-# %% ../nbs/aims/23_explanation.ipynb #a95d25e2
+# %% ../nbs/aims/23_explanation.ipynb #f744852e
 def _lesion_part(asked):
     "Sentences, tables, figures and facts about the maps of slices with a lesion."
     heat = asked.heat()
@@ -687,7 +687,7 @@ def judge_explanation(run,   # a `Run` with predictions and networks
     return Section("explanation", title, said, [*tables, parts_table(parts)], figures,
                    dict(maps=maps, parts=parts, noise=swing), warning, 2*bool(warning), notes)
 
-# %% ../nbs/aims/23_explanation.ipynb #69fa0a98
+# %% ../nbs/aims/23_explanation.ipynb #aa090ac2
 def explain_files(run:str|Path,   # run folder with networks
                   files,          # paths of pictures
                   out:str|Path,   # folder for pictures with heat
