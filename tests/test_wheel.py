@@ -6,6 +6,7 @@ minutes and 6 GB. So this shows that the wheel is complete, and that nothing is 
 checkout. That the *requirements* are complete, `test_imports_are_declared` shows from the source.
 """
 import ast
+import json
 import os
 import re
 import shutil
@@ -138,3 +139,23 @@ def test_imports_are_declared():
     assert used <= required | extra, ("imported, but no requirement: "
                                       f"{sorted(used - required - extra)}")
     assert required <= used, f"required, but not imported: {sorted(required - used)}"
+
+
+def test_lessons_need_what_make_lab_installs():
+    "What cells import at their top is required, or in the extras of `make lab`."
+    there = {plain(name) for key in ("requirements", "offline_requirements", "labs_requirements")
+             for name in cfg[key].split()}
+    known = packages_distributions()
+    missing = {}
+    for path in (ROOT/"nbs").rglob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            lines = [l for l in source.splitlines() if not l.startswith(("%", "!"))]
+            body = ast.parse("\n".join(lines)).body if cell["cell_type"] == "code" else []
+            names = [a.name for n in body if isinstance(n, ast.Import) for a in n.names]
+            names += [n.module for n in body if isinstance(n, ast.ImportFrom) and not n.level]
+            tops = {name.split(".")[0] for name in names}
+            for top in tops - sys.stdlib_module_names - {"brain_tumor_nb"}:
+                if not {plain(dist) for dist in known.get(top, [top])} & there:
+                    missing.setdefault(top, []).append(path.stem)
+    assert missing == {}, "a lesson stops there after make lab: add it to labs_requirements"
