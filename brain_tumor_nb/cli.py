@@ -225,21 +225,29 @@ def _first(files, folder):
     more = len(files) - len(names)
     return ", ".join(names) + f" and {more} more"*(more > 0)
 
-@cli.command("predict")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-def predict_command(run, images):
-    "A CSV row per IMAGE (or picture of a folder): class, probabilities, whether it is unfamiliar."
-    from brain_tumor_nb.files import list_pictures, predict_files
-    from brain_tumor_nb.runs import Run
-    learners = Run(run).learners()
-    classes = learners[0].classes
+
+def _pictures(images):
+    "The pictures of all paths; what is left out of a folder is named."
+    from brain_tumor_nb.files import list_pictures
     files = []
     for path in images:
         pictures,others = list_pictures(path)
         files += pictures
         if others:
             _say(f"left out of {path} (masks, or not named like pictures): {_first(others, path)}")
+    return files
+
+
+@cli.command("predict")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+def predict_command(run, images):
+    "A CSV row per IMAGE (or picture of a folder): class, probabilities, whether it is unfamiliar."
+    from brain_tumor_nb.files import predict_files
+    from brain_tumor_nb.runs import Run
+    learners = Run(run).learners()
+    classes = learners[0].classes
+    files = _pictures(images)
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes), "unfamiliar"])
     marks = {True: "yes", False: "no", None: ""}
@@ -271,15 +279,9 @@ def predict_command(run, images):
 def explain_command(run, images, out, method):
     "Draw where RUN's answer for each IMAGE came from; a CSV row each."
     from brain_tumor_nb.explanation import explain_files
-    from brain_tumor_nb.files import list_pictures
     if out.is_file():
         raise click.UsageError(f"{out} is a file: choose another folder with --out")
-    files = []
-    for path in images:
-        pictures,others = list_pictures(path)
-        files += pictures
-        if others:
-            _say(f"left out of {path} (masks, or not named like pictures): {_first(others, path)}")
+    files = _pictures(images)
     explained = explain_files(run, files, out, method)
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "prediction", "probability", "picture"])
