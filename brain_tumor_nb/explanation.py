@@ -37,6 +37,7 @@ from .normalization import valid_transform, view
 from .predictions import Predictions
 from .robustness import held_out, pick_slices
 from .runs import Run
+from .tumour_types import error_rate
 
 # %% ../nbs/aims/23_explanation.ipynb #b716170d
 class OneScale(nn.Module):
@@ -108,7 +109,7 @@ def _grid(t):
     side = round((t.shape[1] - 1)**.5)
     return t[:,1:].transpose(1, 2).unflatten(2, (side, side))
 
-
+# %% ../nbs/aims/23_explanation.ipynb #564918aa
 def _values(net, x, target, n):
     "Outputs of `place_layers` and the gradients of the class's logit: [B,C,h,w] each, as pairs."
     layers,kept = place_layers(net, x, n),{}
@@ -201,7 +202,7 @@ def check_method(method:str # a name
         raise RuntimeError("integrated gradients need captum: pip install "
                            '"brain_tumor_nb[explain]", or use layer_cam, grad_cam or occlusion')
 
-
+# %% ../nbs/aims/23_explanation.ipynb #434e6830
 def heat_maps(learner:Learner,      # trained
               pixels:torch.Tensor,  # uint8 [N,1,S,S]
               target:torch.Tensor,  # int64 [N], class to explain
@@ -363,7 +364,7 @@ def pick_examples(pred:Predictions, # of the slices
     return dict(right=others[right[others]][:n].tolist(),
                 wrong=others[~right[others]][:n].tolist(), unsure=unsure.tolist())
 
-
+# %% ../nbs/aims/23_explanation.ipynb #d37ff15c
 def show_examples(asked:Asked,        # see `ask_run`
                   heat:torch.Tensor,  # float [N,S,S], see `Asked.heat`
                   n:int=2             # of each kind
@@ -453,8 +454,10 @@ def score_maps(asked:Asked, # see `ask_run`
         found = heat_scores(heat, asked.masks)
         if faithful:
             found |= faithfulness(asked, heat)
-        rows += [dict(map=name, score=score, **mean_interval(values, asked.pred.groups))
-                 for score,values in found.items()]
+        for score,values in found.items():
+            # pointing is a share of slices, which needs Wilson's interval where it is 0 or 1
+            interval = error_rate if score == "pointing" else mean_interval
+            rows.append(dict(map=name, score=score, **interval(values, asked.pred.groups)))
     return rows
 
 # %% ../nbs/aims/23_explanation.ipynb #79eea550
@@ -523,7 +526,7 @@ def randomised(learner:Learner, # trained; it stays as it is
                         getattr(module, name)()
     return changed
 
-
+# %% ../nbs/aims/23_explanation.ipynb #5f0bfadb
 def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
                    b:torch.Tensor  # the same shape
                   )->np.ndarray:   # float64 [N], -1 to 1; 1: the same
@@ -544,7 +547,7 @@ def parts_of(size:int # of the slices, pixels
             "the lower left corner": corner.flip(0), "the lower right corner": corner.flip((0, 1)),
             "the rim of the picture": rim}
 
-
+# %% ../nbs/aims/23_explanation.ipynb #ae987646
 def without(asked:Asked # see `ask_run`
            )->dict:     # name to slices without that part, float [N,1,S,S]
     "The slices without one part each."
@@ -559,7 +562,7 @@ def without(asked:Asked # see `ask_run`
         found |= {"the lesion": torch.where(wide, around, x), "all but the lesion": x*wide}
     return found
 
-
+# %% ../nbs/aims/23_explanation.ipynb #2dfe2bbe
 def what_decides(asked:Asked    # see `ask_run`
                 )->list[dict]:  # "part"; "errors" without it; "value", "low", "high" of the change
     "How many more answers are wrong where a part of the slices is missing, with 95 % intervals."
@@ -602,7 +605,7 @@ def find_shortcuts(rows:list # see `what_decides`
     return [r["part"] for r in rows if r["part"] in parts_of(64)
             and r["low"] is not None and r["low"] > 0 and r["value"] >= .05]
 
-
+# %% ../nbs/aims/23_explanation.ipynb #2c07b809
 def noise_swing(asked:Asked  # see `ask_run`
                )->dict:      # "name" of a class; its share of answers with "noise", when "blurred"
     "The class that gains most when noise is added to slices in place of taken away by a blur."
@@ -615,7 +618,7 @@ def noise_swing(asked:Asked  # see `ask_run`
     c = int((noisy - blurred).argmax())
     return dict(name=asked.pred.classes[c], noise=float(noisy[c]), blurred=float(blurred[c]))
 
-
+# %% ../nbs/aims/23_explanation.ipynb #98a6ae96
 def parts_table(rows:list # see `what_decides`
                )->Table:
     "Errors without a part of the picture."

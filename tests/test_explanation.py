@@ -10,7 +10,7 @@ from torch import nn
 
 from brain_tumor_nb.cli import cli
 from brain_tumor_nb.data import MRIFolder, find_data
-from brain_tumor_nb.explanation import (ask_run, grad_cam, heat_maps, judge_explanation,
+from brain_tumor_nb.explanation import (METHODS, ask_run, grad_cam, heat_maps, judge_explanation,
                                         layer_cam, place_layers)
 from brain_tumor_nb.learners import load_learner
 from brain_tumor_nb.model import create_model, head
@@ -137,6 +137,8 @@ def test_slips(trained, tmp_path):
     assert "is a file" in refusal("explain", trained, picture, "--out", picture)
     assert "is no run folder" in refusal("explain", tmp_path/"none", picture)
     assert "luck" in refusal("explain", trained, picture, "--method", "luck")
+    method, = [p for p in cli.commands["explain"].params if p.name == "method"]
+    assert list(method.type.choices) == list(METHODS)
 
 
 @pytest.mark.parametrize("shortcut", [
