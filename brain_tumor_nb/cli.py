@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'evaluate_command', 'predict_command',
-           'explain_command', 'sweep_command', 'compare_command', 'robustness_command', 'audit_command',
-           'doctor_command', 'download_command', 'main']
+           'explain_command', 'sweep_command', 'compare_command', 'robustness_command', 'clinical_command',
+           'audit_command', 'doctor_command', 'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
 import csv
@@ -105,7 +105,7 @@ _FREEZE = ("Train the head alone, on features of one size that are computed once
 @click.option("--probes/--no-probes", default=True, show_default=True,
               help="Also ask simple models, most of which cannot see the tumour.")
 @click.option("--judge", "judges", multiple=True,
-              help="Also ask this slow judge: robustness or explanation.")
+              help="Also ask this judge: robustness, explanation or clinical.")
 @click.option("--freeze/--fine-tune", default=None, help=_FREEZE)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Folds to train at the same time.")
@@ -198,7 +198,7 @@ def demo_command(out, simulated, no_open, overwrite):
 @click.option("--predictions", type=click.Path(path_type=Path),
               help="Score this table (path,label,fold,prob_CLASS,…) in place of a RUN.")
 @click.option("--judge", "judges", multiple=True,
-              help="Also ask this slow judge: robustness or explanation.")
+              help="Also ask this judge: robustness, explanation or clinical.")
 def evaluate_command(run, data, out, mapping, against, predictions, judges):
     "Score RUN on another folder DATA; or made elsewhere: --predictions FILE DATA."
     from brain_tumor_nb.judges import pick_judges
@@ -375,6 +375,25 @@ def robustness_command(run, data, out, baseline, slices, faults, mapping):
     click.echo(section_text(section))
     if out:
         click.echo(f"page: {out/'robustness.html'}")
+
+
+@cli.command("clinical")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--positive", help="Class that is looked for.  [default: the positive one of two]")
+@click.option("--sensitivity", type=float, default=.95, show_default=True,
+              help="Share of it that must be found, above 0 to 1.")
+@click.option("--prevalence", type=float,
+              help="Share of the class where the answers are used, 0 to 1.  [default: as in RUN]")
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for a page, clinical.csv and decision.csv.")
+def clinical_command(run, positive, sensitivity, prevalence, out):
+    "What RUN's answers would be worth: predictive values, likelihood ratios, decision curve."
+    from brain_tumor_nb.clinical import measure_clinical
+    from brain_tumor_nb.core import section_text
+    section = measure_clinical(run, positive, sensitivity, prevalence, out)
+    click.echo(section_text(section))
+    if out:
+        click.echo(f"page: {out/'clinical.html'}")
 
 # %% ../nbs/engine/40_cli.ipynb #34425049
 @cli.command("audit")

@@ -7,6 +7,7 @@ __all__ = ['JUDGES', 'SLOW', 'pick_judges']
 
 # %% ../nbs/engine/39_judges.ipynb #a26c6ad5
 from .calibration import judge_calibration
+from .clinical import judge_clinical
 from .explanation import judge_explanation
 from .probes import judge_probes
 from .robustness import judge_robustness
@@ -17,7 +18,8 @@ from .tumour_types import judge_types
 # %% ../nbs/engine/39_judges.ipynb #5bf3d5d6
 JUDGES = dict(probes=judge_probes, score=judge_score, transfer=judge_transfer,
               types=judge_types, calibration=judge_calibration)   # asked by every run
-SLOW = dict(robustness=judge_robustness, explanation=judge_explanation)   # asked by name alone
+# asked by name alone
+SLOW = dict(robustness=judge_robustness, explanation=judge_explanation, clinical=judge_clinical)
 
 
 def pick_judges(names:tuple=(),     # of slow judges, to be asked as well
@@ -27,6 +29,6 @@ def pick_judges(names:tuple=(),     # of slow judges, to be asked as well
     every = {**JUDGES, **SLOW}
     unknown = [n for n in names if n not in SLOW]
     if unknown:
-        raise ValueError(f"no slow judge is called {unknown[0]}: choose from {', '.join(SLOW)}")
+        raise ValueError(f"{unknown[0]} is no judge to ask by name: choose from {', '.join(SLOW)}")
     return [judge for n,judge in every.items()
             if n not in without and (n in JUDGES or n in names)]

@@ -145,10 +145,11 @@ def error_table(pred:Predictions, # with groups
 
 # %% ../nbs/aims/20_types.ipynb #a0466740
 def plot_errors(rows:list, # see `error_table`
-                title:str  # of the plot
-               ):          # matplotlib axes
+                title:str, # of the plot
+                ax=None    # axes to draw on; new ones if None
+               ):          # the axes
     "The share of errors in each stratum, with its interval."
-    ax = new_axes(7, 1.3 + .32*len(rows))
+    ax = ax or new_axes(7, 1.3 + .32*len(rows))
     for i,(_,_,_,rate) in enumerate(rows):
         if rate["low"] is not None:
             ax.plot([100*rate["low"], 100*rate["high"]], [i, i], color="#0072B2", lw=2)

@@ -1,5 +1,6 @@
 "The tools that make the tables in the package run, here on the sample in place of whole sets."
 import csv
+import gzip
 import shutil
 from pathlib import Path
 
@@ -115,3 +116,14 @@ def test_study(tool, tmp_path):
     assert priced[1]["priced_on"] and priced[1]["milliseconds"] and not priced[0]["priced_on"]
     assert all(priced[1][k] == made[1][k] for k in ("auroc", "seconds", "parameters"))
     assert tool(*args, "--cell", "nose") == 2
+
+
+def test_clinical(tool, tmp_path):
+    "Facts about each slice, no pixel; the same bytes again."
+    assert tool("clinical", "sample", SAMPLE, "--out", tmp_path) == 0
+    first = (tmp_path/"clinical_sample.csv.gz").read_bytes()
+    table = list(csv.DictReader(gzip.decompress(first).decode().splitlines()))
+    assert [r["path"] for r in table] == MRIFolder(SAMPLE).paths
+    assert all(float(r["contrast"]) >= 0 and 0 < float(r["noise"]) < 1 for r in table)
+    assert tool("clinical", "sample", SAMPLE, "--out", tmp_path) == 0
+    assert (tmp_path/"clinical_sample.csv.gz").read_bytes() == first
