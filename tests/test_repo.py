@@ -192,8 +192,8 @@ def test_directives(path):
 
 @by_name
 def test_kernel(path):
-    assert load(path)["metadata"].get("kernelspec") == {"display_name": "python3",
-                                                        "language": "python", "name": "python3"}
+    kernel = {"display_name": "python3", "language": "python", "name": "python3"}
+    assert load(path)["metadata"] == {"kernelspec": kernel}         # and no state of widgets
 
 
 def texts(cell):
