@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['EXTENSIONS', 'FileFacts', 'Volume', 'PLANES', 'named_format', 'is_picture', 'to_uint8', 'to_grey', 'read_picture',
-           'robust_range', 'stretch', 'square_pixels', 'NoSlice', 'open_dicom', 'check_dicom', 'dicom_grey',
+           'NoSlice', 'robust_range', 'stretch', 'square_pixels', 'open_dicom', 'check_dicom', 'dicom_grey',
            'read_dicom', 'unpack', 'check_volume', 'nifti_kind', 'read_volume', 'cut_slice', 'read_nifti', 'file_kind',
            'decode', 'pick_slices', 'write_slices']
 
-# %% ../nbs/engine/00_formats.ipynb #a0164284
+# %% ../nbs/engine/00_formats.ipynb #7c216492
 import gzip
 import logging
 import os
@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 
 from .core import write_file
 
-# %% ../nbs/engine/00_formats.ipynb #56978142
+# %% ../nbs/engine/00_formats.ipynb #2b39ed4e
 # endings, and the format that each promises, named as `FileFacts` does
 EXTENSIONS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".ppm": "PPM", ".bmp": "BMP",
               ".pgm": "PPM", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
@@ -36,7 +36,7 @@ def named_format(name:str|Path # of a file
     name = Path(name).name.lower()
     return next((f for end,f in EXTENSIONS.items() if name.endswith(end)), None)
 
-# %% ../nbs/engine/00_formats.ipynb #57eccaea
+# %% ../nbs/engine/00_formats.ipynb #48b68f90
 def is_picture(path:str|Path # a file
               )->bool:
     "Whether a file is offered as a slice: by its ending, or as DICOM whatever its ending."
@@ -52,7 +52,7 @@ def is_picture(path:str|Path # a file
     except OSError:
         return False
 
-# %% ../nbs/engine/00_formats.ipynb #c71d0789
+# %% ../nbs/engine/00_formats.ipynb #da48ef07
 def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
             )->np.ndarray: # the same picture, 0 to 255
     "Scale pixels stored in 8, 12 or 16 bits to 8, by the smallest that holds the maximum."
@@ -62,7 +62,7 @@ def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
     bits = next(b for b in (8, 12, 16) if top < 2**b)
     return np.round(a * (255 / (2**bits - 1))).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #e7e4a720
+# %% ../nbs/engine/00_formats.ipynb #392b4373
 def to_grey(im:Image.Image # any mode
            )->Image.Image: # mode "L": 8 bits, one channel
     "One picture as 8-bit grey: ITU-R 601 for colours, transparency over black, 16 bits scaled."
@@ -74,7 +74,7 @@ def to_grey(im:Image.Image # any mode
         im = Image.alpha_composite(Image.new("RGBA", im.size, "black"), im.convert("RGBA"))
     return im.convert("L")
 
-# %% ../nbs/engine/00_formats.ipynb #f54eb095
+# %% ../nbs/engine/00_formats.ipynb #929c133b
 # width and height in pixels as stored; bytes; mode and format as Pillow calls them, of DICOM the
 # bits stored, of NIfTI the kind of numbers; whether there is an EXIF block, be it empty
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
@@ -93,18 +93,22 @@ def read_picture(content:bytes,            # of a file that Pillow reads
         grey.info = dict(facts=facts)
         return grey
 
-# %% ../nbs/engine/00_formats.ipynb #9705a88b
+# %% ../nbs/engine/00_formats.ipynb #029a6e89
+class NoSlice(ValueError):
+    "A file that holds no single slice: its message says why and what to do, and quotes nothing."
+
+# %% ../nbs/engine/00_formats.ipynb #b605e6eb
 def robust_range(values:np.ndarray # any numbers; those that are not finite do not count
                 )->tuple[float,float]: # what is shown black, and white
     "From 0, or the 0.5th percentile if that is negative, to the 99.5th percentile."
     finite = values[np.isfinite(values)]
     if not finite.size:
-        raise ValueError("no pixel is a finite number")
+        raise NoSlice("no pixel is a finite number: save it with numbers")
     low,high = np.percentile(finite, (.5, 99.5))
     low = min(0., float(low))
     return low,float(high) if high > low else float(finite.max())
 
-# %% ../nbs/engine/00_formats.ipynb #86306415
+# %% ../nbs/engine/00_formats.ipynb #e1b0a455
 def stretch(values:np.ndarray, # any numbers
             low:float,         # shown black
             high:float         # shown white
@@ -115,7 +119,7 @@ def stretch(values:np.ndarray, # any numbers
     share = (np.nan_to_num(values.astype(float), nan=low) - low)/(high - low)
     return np.round(255*np.clip(share, 0, 1)).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #3232cb5b
+# %% ../nbs/engine/00_formats.ipynb #8f543d8a
 def square_pixels(im:Image.Image, # grey
                   height:float,   # of a pixel, mm
                   width:float,    # of a pixel, mm
@@ -131,11 +135,7 @@ def square_pixels(im:Image.Image, # grey
         raise Image.DecompressionBombError
     return im.resize(size, Image.Resampling.BILINEAR)
 
-# %% ../nbs/engine/00_formats.ipynb #ff6a5b9f
-class NoSlice(ValueError):
-    "A file that holds no single slice: its message says why and what to do, and quotes nothing."
-
-# %% ../nbs/engine/00_formats.ipynb #afdabd6e
+# %% ../nbs/engine/00_formats.ipynb #cefd65ca
 _ELEMENTS = """SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows
     Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation
     RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData
@@ -183,7 +183,7 @@ def open_dicom(content:bytes # of a file
                                           else uid.ExplicitVRLittleEndian)
     return ds
 
-# %% ../nbs/engine/00_formats.ipynb #532cd2f8
+# %% ../nbs/engine/00_formats.ipynb #b63aaddf
 def check_dicom(ds,            # see `open_dicom`
                 max_pixels:int # rows times columns above which it is refused
                ):
@@ -210,7 +210,7 @@ def check_dicom(ds,            # see `open_dicom`
     elif stored > 2*promised + 65536:
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
 
-# %% ../nbs/engine/00_formats.ipynb #93846155
+# %% ../nbs/engine/00_formats.ipynb #257baa60
 def dicom_grey(ds          # see `open_dicom`, one channel
               )->np.ndarray: # uint8 [H,W]
     "The grey levels of a DICOM slice, as its window shows them."
@@ -229,7 +229,7 @@ def dicom_grey(ds          # see `open_dicom`, one channel
         grey = stretch(values, *robust_range(values))
     return 255 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
 
-# %% ../nbs/engine/00_formats.ipynb #600af3ab
+# %% ../nbs/engine/00_formats.ipynb #286d896b
 def read_dicom(content:bytes,            # of a file
                max_pixels:int=50_000_000 # rows times columns above which it is refused
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -267,7 +267,7 @@ def _colours(ds):
         values = pixels.apply_color_lut(values, ds)
     return Image.fromarray(to_uint8(values))
 
-# %% ../nbs/engine/00_formats.ipynb #c47c5e65
+# %% ../nbs/engine/00_formats.ipynb #158fd355
 # numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
 # is shown black and white; kind of numbers
 Volume = namedtuple("Volume", "values affine range mode")
@@ -286,7 +286,7 @@ def unpack(content:bytes, # of a file that may be packed by gzip
                       "volume: cut a part of it")
     return found
 
-# %% ../nbs/engine/00_formats.ipynb #0533861e
+# %% ../nbs/engine/00_formats.ipynb #95a41ad1
 def check_volume(image,         # nibabel image, not yet read
                  stored:int,    # bytes of its file
                  max_pixels:int # twice as many voxels are refused
@@ -309,7 +309,7 @@ def check_volume(image,         # nibabel image, not yet read
         raise NoSlice("a NIfTI file that ends before its voxels do: copy it again")
     return shape + [1]*(3 - len(shape))
 
-# %% ../nbs/engine/00_formats.ipynb #c8727fec
+# %% ../nbs/engine/00_formats.ipynb #0b199b6d
 _MAGIC = {b"n+1\0": "Nifti1Image", b"n+2\0": "Nifti2Image"}      # a header and voxels in one file
 
 
@@ -344,7 +344,7 @@ def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or n
     return Volume(nib.apply_orientation(values, turn),
                   image.affine @ nib.orientations.inv_ornt_aff(turn, shape), ends, mode)
 
-# %% ../nbs/engine/00_formats.ipynb #db3c6ade
+# %% ../nbs/engine/00_formats.ipynb #fb71b68e
 PLANES = ("sagittal", "coronal", "axial")       # by the axis that a slice is at right angles to
 
 def cut_slice(volume:Volume, # see `read_volume`
@@ -359,7 +359,7 @@ def cut_slice(volume:Volume, # see `read_volume`
     width,height = np.delete(nib.affines.voxel_sizes(volume.affine), axis)
     return square_pixels(Image.fromarray(grey), height, width)
 
-# %% ../nbs/engine/00_formats.ipynb #3635839f
+# %% ../nbs/engine/00_formats.ipynb #e96c5c4a
 def read_nifti(content:bytes,            # of a file
                max_pixels:int=50_000_000 # see `read_volume`
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -372,7 +372,7 @@ def read_nifti(content:bytes,            # of a file
     grey.info = dict(facts=FileFacts(width, height, len(content), volume.mode, "NIfTI", False))
     return grey
 
-# %% ../nbs/engine/00_formats.ipynb #7924578c
+# %% ../nbs/engine/00_formats.ipynb #ea19a2ea
 def file_kind(content:bytes # of a file
              )->str:        # "DICOM", "NIfTI", or "" for whatever Pillow may know
     "What kind of file this is."
@@ -404,7 +404,7 @@ def decode(content:bytes,            # of a file
     except Exception as e:
         raise NoSlice(f"a damaged {kind} file ({type(e).__name__}): copy it again") from None
 
-# %% ../nbs/engine/00_formats.ipynb #1913a57b
+# %% ../nbs/engine/00_formats.ipynb #861328bf
 def pick_slices(volume:Volume,         # see `read_volume`
                 plane:str="axial",     # one of `PLANES`
                 at:int|None=None,      # one slice, from 0; None: the middle, or by `mask`
@@ -432,7 +432,7 @@ def pick_slices(volume:Volume,         # see `read_volume`
         raise ValueError("the mask is empty: give an index or none")
     return sorted(i for i in most.tolist() if lesion[i])
 
-# %% ../nbs/engine/00_formats.ipynb #502a7090
+# %% ../nbs/engine/00_formats.ipynb #d234de7c
 def write_slices(path:str|Path,          # NIfTI file
                  out:str|Path,           # folder; made if needed
                  plane:str="axial",      # one of `PLANES`

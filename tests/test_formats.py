@@ -1,0 +1,305 @@
+"DICOM and NIfTI: the same pixels, the same answer; no name leaves; bad files are one line."
+import csv
+import gzip
+import io
+import shutil
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from inside import btnb
+from PIL import Image
+from pydicom.data import get_testdata_file
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, MRImageStorage,
+                         RLELossless, generate_uid)
+
+from brain_tumor_nb import cli, formats
+from brain_tumor_nb.data import MRIFolder, PixelStore, find_data, read_image
+
+CANARY = "Kanarienvogel"
+# the head alone, on real features: a network without weights says the same of every slice
+QUICK = ("--freeze", "--weights", "offline", "--size", "64", "--epochs", "2", "--no-probes")
+
+
+def dataset(pixels, **changes):
+    "A DICOM dataset: 12 of 16 bits, a slope, an intercept, a window that shows grey 0 to 255."
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset(None, {}, file_meta=meta, preamble=CANARY.encode().ljust(128, b"\0"))
+    ds.PatientName, ds.PatientID = f"{CANARY}^Anna", f"{CANARY}-4711"
+    ds.PatientBirthDate = "19310214"
+    ds.InstitutionName, ds.StudyDescription = f"{CANARY} hospital", CANARY
+    ds.ReferringPhysicianName, ds.ImageComments = CANARY, CANARY
+    ds.StudyInstanceUID = ds.SeriesInstanceUID = "1.2.826.0.1.3680043.8.498.777"
+    ds.private_block(0x0011, CANARY, create=True).add_new(1, "LO", CANARY)
+    ds.SOPClassUID, ds.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+    ds.Rows, ds.Columns = pixels.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 12, 11
+    ds.RescaleSlope, ds.RescaleIntercept = 2, -10
+    ds.WindowCenter, ds.WindowWidth = 30*255/2 - 9.5, 30*255 + 1
+    ds.PixelData = (15*pixels.astype("<u2")).tobytes()
+    for name, value in changes.items():
+        setattr(ds, name, value)
+    return ds
+
+
+def content(ds):
+    "A dataset as the content of a file."
+    out = io.BytesIO()
+    ds.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def by_gdcm(plain, syntax, folder):
+    "A DICOM file, packed by gdcm."
+    gdcm = pytest.importorskip("gdcm")
+    (folder/"plain").write_bytes(plain)
+    reader, writer = gdcm.ImageReader(), gdcm.ImageWriter()
+    change = gdcm.ImageChangeTransferSyntax()
+    reader.SetFileName(str(folder/"plain"))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    writer.SetFileName(str(folder/"packed"))
+    assert writer.Write()
+    packed = pydicom.dcmread(folder/"packed")
+    packed.RescaleSlope, packed.RescaleIntercept = 2, -10       # gdcm leaves them out of MR files
+    return content(packed)
+
+
+def rle(plain):
+    ds = pydicom.dcmread(io.BytesIO(plain))
+    ds.compress(RLELossless)
+    return content(ds)
+
+
+def as_volume(pixels):
+    "A picture as the axes of a NIfTI file: left to right, back to front."
+    return np.rot90(pixels, -1)[::-1, :, None]
+
+
+def nifti(values, directions="RAS", sizes=(1, 1, 1), kind=nib.Nifti1Image):
+    "The content of a NIfTI file whose axes are stored along `directions`."
+    one = kind(values, np.diag([*sizes, 1]))
+    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"),
+                                           nib.orientations.axcodes2ornt(directions))
+    return one.as_reoriented(turn).to_bytes()
+
+
+def wrapped(pixels, folder):
+    "The same pixels in every format: ending to content."
+    import gdcm
+    plain = content(dataset(pixels))
+    negative = content(dataset(255 - pixels, PhotometricInterpretation="MONOCHROME1"))
+    volume = np.dstack([as_volume(p) for p in (0*pixels, pixels, 255 - pixels)])
+    return {"plain.dcm": plain, "negative.dcm": negative, "rle.dcm": rle(plain),
+            "jp2.dcm": by_gdcm(plain, gdcm.TransferSyntax.JPEG2000Lossless, folder),
+            "lossless.dcm": by_gdcm(plain, gdcm.TransferSyntax.JPEGLosslessProcess14_1, folder),
+            "ls.dcm": by_gdcm(plain, gdcm.TransferSyntax.JPEGLSLossless, folder),
+            "no_extension": plain, "ras.nii": nifti(as_volume(pixels)),
+            "las.nii.gz": gzip.compress(nifti(as_volume(pixels), "LAS")),
+            "volume.nii.gz": gzip.compress(nifti(volume, "SPL")),
+            "two.nii": nifti(as_volume(pixels), kind=nib.Nifti2Image),
+            "flat.nii": nib.Nifti1Image(as_volume(pixels)[:, :, 0], np.eye(4)).to_bytes()}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    "8 slices of each of three classes of the sample as PNG, and all of them as DICOM."
+    home = tmp_path_factory.mktemp("formats")
+    for name in ("glioma", "meningioma", "pituitary"):
+        for file in sorted((find_data("sample")/name).glob("*.png"))[:16:2]:
+            for form in ("png", "dicom"):
+                (home/form/name).mkdir(parents=True, exist_ok=True)
+            pixels = np.asarray(Image.open(file))
+            Image.fromarray(pixels).save(home/"png"/name/file.name)
+            (home/"dicom"/name/file.name).with_suffix(".dcm").write_bytes(content(dataset(pixels)))
+    return home
+
+
+def test_the_same_pixels_get_the_same_probabilities(sample, tmp_path, run):
+    "A run on PNG says the same of a slice in every format, to the last digit."
+    assert btnb("train", sample/"png", "--out", tmp_path/"run", *QUICK)[0] == 0
+    files = sorted((sample/"png").glob("*/*.png"))[::8]
+    for file in files:
+        (tmp_path/file.stem).mkdir()
+        for ending, data in wrapped(np.asarray(Image.open(file)), tmp_path).items():
+            (tmp_path/file.stem/ending).write_bytes(data)
+        (tmp_path/file.stem/"as.png").write_bytes(file.read_bytes())
+    out = run("btnb", "predict", tmp_path/"run", *[tmp_path/f.stem for f in files])
+    rows = [row for row in csv.reader(out.splitlines()) if len(row) == 6 and row[0] != "path"]
+    assert len(rows) == 13*len(files) == 39, out
+    for file in files:
+        mine = [row[1:] for row in rows if f"/{file.stem}/" in row[0]]
+        assert len(mine) == 13 and all(row == mine[0] for row in mine), file
+    assert len({tuple(row[1:]) for row in rows}) == 3, "the network tells slices apart"
+
+
+def test_a_folder_of_dicom_trains_like_one_of_png(sample, tmp_path):
+    "The same pixels, the same network."
+    folders = [MRIFolder(sample/form) for form in ("png", "dicom")]
+    assert [[f.format for f in folder.facts[:1]] for folder in folders] == [["PNG"], ["DICOM"]]
+    for i in range(len(folders[0])):
+        assert folders[0].load(i).tobytes() == folders[1].load(i).tobytes()
+
+
+def held(*folders):
+    "What all files in these folders hold, and what they are called."
+    files = [path for folder in folders for path in Path(folder).rglob("*") if path.is_file()]
+    assert len(files) > 3
+    return b"\n".join([*(path.read_bytes() for path in files),
+                       *(str(path).encode() for path in files)])
+
+
+def status(*args):
+    "What `btnb` ends with, in this process."
+    try:
+        cli.main([str(a) for a in args])
+    except SystemExit as e:
+        return e.code
+    return 0
+
+
+def test_no_patient_leaves(sample, tmp_path, monkeypatch, capfd):
+    "Name, number, date, hospital, private element, preamble, UIDs: in no file, line or store."
+    monkeypatch.setenv("BRAIN_TUMOR_CACHE", str(tmp_path/"cache"))
+    data, run = tmp_path/"data", tmp_path/"run"
+    shutil.copytree(sample/"dicom", data)
+    image = sorted(data.rglob("*.dcm"))[0]
+    whole = image.read_bytes()
+    secrets = [CANARY, "19310214", "1.2.826.0.1.3680043.8.498.777"]
+    assert all(secret.encode() in whole for secret in secrets)
+    bad, cut = data/"glioma"/"bad.dcm", data/"glioma"/"cut.dcm"
+    bad.write_bytes(whole.replace(b"DS\x06\x00-10.0 ", b"DS\x06\x00Kanari"))
+    assert bad.read_bytes() != whole
+    cut.write_bytes(whole[:-100])
+    PixelStore(MRIFolder(data), 32, budget=0)
+    html, facts = tmp_path/"audit.html", tmp_path/"audit.json"
+    assert status("train", data, "--out", run, *QUICK) == 0
+    assert status("audit", data, "--html", html, "--json", facts) == 0
+    assert status("predict", run, image, bad, cut) == 2
+    assert status("explain", run, image, bad, "--out", tmp_path/"explained") == 2
+    said = "".join(capfd.readouterr())
+    assert "format DICOM" in said and "mode 12 bits" in said
+    assert "bad.dcm: a damaged DICOM file" in said and "cut.dcm" in facts.read_text()
+    assert list((tmp_path/"cache"/"stores").glob("*.u8")) and (run/"report.html").exists()
+    everything = said.encode() + html.read_bytes() + facts.read_bytes()
+    everything += held(run, tmp_path/"explained", tmp_path/"cache")
+    for secret in secrets:
+        assert secret.encode() not in everything, secret
+    assert b"Kanari" not in everything
+    assert CANARY.encode() in held(data), "the search finds what is there"
+
+
+def test_pixels_are_all_that_is_read(sample):
+    "No element of the patient is asked for, and the picture carries facts about the file alone."
+    file = next((sample/"dicom").rglob("*.dcm"))
+    ds = formats.open_dicom(file.read_bytes())
+    assert {e.keyword for e in ds} <= set(formats._ELEMENTS)
+    im = read_image(file)
+    assert set(im.info) == {"sha256", "facts"} and CANARY not in repr(im.info)
+
+
+def one_line(data):
+    "How a file is refused: one short line of ours that quotes nothing; None if it is read."
+    try:
+        formats.decode(data, max_pixels=10**6)
+        return None
+    except formats.NoSlice as e:
+        line = str(e)
+    except Image.DecompressionBombError:
+        line = "larger"
+    assert "\n" not in line and CANARY not in line and len(line) < 150, line
+    return line
+
+
+def brick():
+    "Pixels for files that are to be refused."
+    return np.arange(64*48, dtype=np.uint8).reshape(48, 64)
+
+
+def without(ds, *names):
+    for name in names:
+        delattr(ds, name)
+    return ds
+
+
+def deflated(zeros):
+    "A DICOM file whose elements unpack to so many bytes."
+    data = content(dataset(brick()))
+    start = data.index(b"\x08\x00\x16\x00UI")
+    ds = pydicom.dcmread(io.BytesIO(data))
+    ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    head = content(ds)[:start + 8]
+    pack = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return head + pack.compress(data[start:] + bytes(zeros)) + pack.flush()
+
+
+def refused():
+    "Files that hold no slice, and a word of the line that says so."
+    pixels = brick()
+    plain = content(dataset(pixels))
+    volume = nifti(as_volume(pixels).astype(np.int16))
+    packed = pydicom.dcmread(io.BytesIO(rle(plain)))
+    packed.PixelData = encapsulate([bytes(200_000)])
+    def header(**changes):
+        h = nib.Nifti1Image.from_bytes(volume).header
+        for name, value in changes.items():
+            h[name] = value
+        return h.binaryblock + volume[348:]
+    twice = dataset(pixels).PixelData*2
+    yield "many frames", content(dataset(pixels, NumberOfFrames=2, PixelData=twice))
+    yield "writing in its pixels", content(dataset(pixels, BurnedInAnnotation="YES"))
+    yield "without a picture", content(without(dataset(pixels), "PixelData"))
+    yield "before its pixels do", content(dataset(pixels, Rows=4000))
+    yield "larger", content(dataset(pixels, Rows=60000, Columns=60000))
+    yield "damaged", content(without(dataset(pixels), "Rows"))
+    yield "before its pixels do", plain[:-1]
+    yield "without a picture", plain[:300]
+    yield "not read here", deflated(10**8)
+    yield "more pixels than", content(packed)
+    yield "damaged", plain.replace(b"US\x02\x00\x30\x00", b"LO\x02\x00XY")
+    for name in ("test-SR.dcm", "rtplan.dcm", "rtstruct.dcm", "reportsi.dcm"):
+        yield "without a picture", real(name)
+    for name in ("rtdose.dcm", "SC_rgb_rle_2frame.dcm"):
+        yield "many frames", real(name)
+    yield "several volumes", nifti(np.zeros((4, 5, 6, 2), np.uint8))
+    yield "colours or complex", nifti(np.zeros((4, 5, 6), np.complex64))
+    yield "no pixel is a finite", nifti(np.full((4, 5, 1), np.nan, np.float32))
+    yield "before its voxels do", header(dim=[3, 300, 30, 30, 1, 1, 1, 1])
+    yield "more than", header(dim=[3, 30000, 30000, 30000, 1, 1, 1, 1])
+    yield "without a slice", header(dim=[3, 0, 48, 1, 1, 1, 1, 1])
+    yield "without a slice", header(dim=[3, -4, 48, 1, 1, 1, 1, 1])
+    yield "a pair .hdr and .img", nib.Nifti1Pair(pixels, np.eye(4)).header.binaryblock
+    yield "directions", header(srow_x=[0]*4, srow_y=[0]*4, srow_z=[0]*4)
+    yield "damaged", header(srow_x=[np.nan]*4)
+    yield "unpacks to more", gzip.compress(volume[:348] + bytes(50_000_000), 1)
+    yield "damaged", gzip.compress(volume)[:-200]
+
+
+def real(name):
+    "The content of a file that comes with pydicom."
+    return Path(get_testdata_file(name, download=False)).read_bytes()
+
+
+@pytest.mark.parametrize("word,data", list(refused()), ids=lambda v: v[:40] if len(v) < 99 else "")
+def test_no_slice(word, data, tmp_path):
+    "Each file is refused in one line, without room for what it promises; the command says it."
+    tracemalloc.start()
+    line = one_line(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert line and word in line
+    assert peak < 30e6, "room was made for what is not there"
