@@ -4,17 +4,22 @@
 
 # %% auto #0
 __all__ = ['EXTENSIONS', 'FileFacts', 'Volume', 'PLANES', 'named_format', 'is_picture', 'to_uint8', 'to_grey', 'read_picture',
-           'NoSlice', 'robust_range', 'stretch', 'square_pixels', 'open_dicom', 'check_dicom', 'dicom_grey',
-           'read_dicom', 'unpack', 'check_volume', 'nifti_kind', 'read_volume', 'cut_slice', 'read_nifti', 'file_kind',
-           'decode', 'pick_slices', 'write_slices']
+           'NoSlice', 'robust_range', 'stretch', 'square_pixels', 'open_dicom', 'check_dicom', 'PixelServer',
+           'stored_pixels', 'dicom_grey', 'read_dicom', 'unpack', 'check_volume', 'nifti_kind', 'read_volume',
+           'cut_slice', 'read_nifti', 'file_kind', 'decode', 'pick_slices', 'write_slices']
 
-# %% ../nbs/engine/00_formats.ipynb #7c216492
+# %% ../nbs/engine/00_formats.ipynb #34e0a31f
+import atexit
 import gzip
 import logging
 import os
+import subprocess
+import sys
+import threading
 import warnings
 import zlib
 from collections import namedtuple
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
@@ -23,7 +28,7 @@ from PIL import Image, ImageOps
 
 from .core import write_file
 
-# %% ../nbs/engine/00_formats.ipynb #2b39ed4e
+# %% ../nbs/engine/00_formats.ipynb #4b44c44b
 # endings, and the format that each promises, named as `FileFacts` does
 EXTENSIONS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".ppm": "PPM", ".bmp": "BMP",
               ".pgm": "PPM", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
@@ -36,7 +41,7 @@ def named_format(name:str|Path # of a file
     name = Path(name).name.lower()
     return next((f for end,f in EXTENSIONS.items() if name.endswith(end)), None)
 
-# %% ../nbs/engine/00_formats.ipynb #48b68f90
+# %% ../nbs/engine/00_formats.ipynb #c9b0004e
 def is_picture(path:str|Path # a file
               )->bool:
     "Whether a file is offered as a slice: by its ending, or as DICOM whatever its ending."
@@ -52,7 +57,7 @@ def is_picture(path:str|Path # a file
     except OSError:
         return False
 
-# %% ../nbs/engine/00_formats.ipynb #da48ef07
+# %% ../nbs/engine/00_formats.ipynb #0b24adb1
 def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
             )->np.ndarray: # the same picture, 0 to 255
     "Scale pixels stored in 8, 12 or 16 bits to 8, by the smallest that holds the maximum."
@@ -62,7 +67,7 @@ def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
     bits = next(b for b in (8, 12, 16) if top < 2**b)
     return np.round(a * (255 / (2**bits - 1))).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #392b4373
+# %% ../nbs/engine/00_formats.ipynb #3769c1ad
 def to_grey(im:Image.Image # any mode
            )->Image.Image: # mode "L": 8 bits, one channel
     "One picture as 8-bit grey: ITU-R 601 for colours, transparency over black, 16 bits scaled."
@@ -74,7 +79,7 @@ def to_grey(im:Image.Image # any mode
         im = Image.alpha_composite(Image.new("RGBA", im.size, "black"), im.convert("RGBA"))
     return im.convert("L")
 
-# %% ../nbs/engine/00_formats.ipynb #929c133b
+# %% ../nbs/engine/00_formats.ipynb #cac1a5c1
 # width and height in pixels as stored; bytes; mode and format as Pillow calls them, of DICOM the
 # bits stored, of NIfTI the kind of numbers; whether there is an EXIF block, be it empty
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
@@ -93,11 +98,11 @@ def read_picture(content:bytes,            # of a file that Pillow reads
         grey.info = dict(facts=facts)
         return grey
 
-# %% ../nbs/engine/00_formats.ipynb #029a6e89
+# %% ../nbs/engine/00_formats.ipynb #b88e534a
 class NoSlice(ValueError):
     "A file that holds no single slice: its message says why and what to do, and quotes nothing."
 
-# %% ../nbs/engine/00_formats.ipynb #b605e6eb
+# %% ../nbs/engine/00_formats.ipynb #eaf81e30
 def robust_range(values:np.ndarray # any numbers; those that are not finite do not count
                 )->tuple[float,float]: # what is shown black, and white
     "From 0, or the 0.5th percentile if that is negative, to the 99.5th percentile."
@@ -108,7 +113,7 @@ def robust_range(values:np.ndarray # any numbers; those that are not finite do n
     low = min(0., float(low))
     return low,float(high) if high > low else float(finite.max())
 
-# %% ../nbs/engine/00_formats.ipynb #e1b0a455
+# %% ../nbs/engine/00_formats.ipynb #99b7eb0e
 def stretch(values:np.ndarray, # any numbers
             low:float,         # shown black
             high:float         # shown white
@@ -119,7 +124,7 @@ def stretch(values:np.ndarray, # any numbers
     share = (np.nan_to_num(values.astype(float), nan=low) - low)/(high - low)
     return np.round(255*np.clip(share, 0, 1)).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #8f543d8a
+# %% ../nbs/engine/00_formats.ipynb #3729b21a
 def square_pixels(im:Image.Image, # grey
                   height:float,   # of a pixel, mm
                   width:float,    # of a pixel, mm
@@ -135,7 +140,7 @@ def square_pixels(im:Image.Image, # grey
         raise Image.DecompressionBombError
     return im.resize(size, Image.Resampling.BILINEAR)
 
-# %% ../nbs/engine/00_formats.ipynb #cefd65ca
+# %% ../nbs/engine/00_formats.ipynb #53dfc307
 _ELEMENTS = """SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows
     Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation
     RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData
@@ -183,14 +188,14 @@ def open_dicom(content:bytes # of a file
                                           else uid.ExplicitVRLittleEndian)
     return ds
 
-# %% ../nbs/engine/00_formats.ipynb #b63aaddf
+# %% ../nbs/engine/00_formats.ipynb #44c51e4c
 def check_dicom(ds,            # see `open_dicom`
                 max_pixels:int # rows times columns above which it is refused
                ):
     "Stop with one line where a DICOM file holds no single slice, before anything is unpacked."
     if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(ds.dir()):
-        raise NoSlice("a DICOM file without a picture, such as a report or the list of a disc: "
-                      "leave it out")
+        raise NoSlice("a DICOM file without a picture, such as a report, the list of a disc, or "
+                      "one cut off: leave it out")
     if int(ds.get("NumberOfFrames", 1)) != 1:
         raise NoSlice("a DICOM file of many frames: save the slice you mean as a file of its own")
     if ds.get("BurnedInAnnotation") == "YES":
@@ -210,13 +215,88 @@ def check_dicom(ds,            # see `open_dicom`
     elif stored > 2*promised + 65536:
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
 
-# %% ../nbs/engine/00_formats.ipynb #257baa60
+# %% ../nbs/engine/00_formats.ipynb #e6fc0ba2
+class PixelServer:
+    "A process apart that unpacks with gdcm; it is started when needed, and again if it died."
+    def __init__(self,
+                 seconds:float=60 # after which it is stopped and the file is called damaged
+                ):
+        self.seconds,self.lock,self.child,self.owner = seconds,threading.Lock(),None,None
+
+    def start(self):
+        "Another process is given its own: what is sent must not mix."
+        if self.child and self.child.poll() is None and self.owner == os.getpid():
+            return
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        code = "from brain_tumor_nb.formats import _serve_pixels as serve; serve()"
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.child = subprocess.Popen([sys.executable, "-c", code], env=env, **pipes)
+        self.owner = os.getpid()
+        atexit.register(self.child.kill)
+
+    def ask(self, content):
+        "The pixels of a DICOM file, or a `NoSlice`."
+        with self.lock:
+            self.start()
+            watch = threading.Timer(self.seconds, self.child.kill)
+            watch.start()
+            try:
+                self.child.stdin.write(len(content).to_bytes(8, "little") + content)
+                self.child.stdin.flush()
+                size = int.from_bytes(self.child.stdout.read(8), "little")
+                found = self.child.stdout.read(size)
+            except OSError:
+                found = b""
+            finally:
+                watch.cancel()
+        try:
+            return np.load(BytesIO(found))
+        except (ValueError, EOFError):
+            raise NoSlice("a DICOM file whose pixels cannot be unpacked: copy it again") from None
+
+
+def _serve_pixels():
+    "What the process apart does until its input ends: files in, their pixels out."
+    from pydicom import pixels
+    take,give = sys.stdin.buffer,sys.stdout.buffer
+    while size := take.read(8):
+        ds = _pydicom().dcmread(BytesIO(take.read(int.from_bytes(size, "little"))), force=True)
+        out = BytesIO()
+        try:
+            np.save(out, pixels.pixel_array(ds, decoding_plugin="gdcm"))
+        except Exception:
+            out = BytesIO()                                     # nothing: it cannot be unpacked
+        give.write(len(out.getvalue()).to_bytes(8, "little") + out.getvalue())
+        give.flush()
+
+# %% ../nbs/engine/00_formats.ipynb #e25dd9a4
+_APART = PixelServer()
+
+
+def stored_pixels(ds # see `open_dicom`
+                 )->np.ndarray: # whole numbers [H,W], or [H,W,3] for colours
+    "The numbers that a DICOM file stores, unpacked."
+    from pydicom import pixels, uid
+    syntax = ds.file_meta.TransferSyntaxUID
+    by_pillow = [uid.JPEGBaseline8Bit, *uid.JPEG2000TransferSyntaxes]
+    if not syntax.is_compressed:
+        return pixels.pixel_array(ds)
+    if syntax in by_pillow:
+        return pixels.pixel_array(ds, decoding_plugin="pillow")
+    if syntax == uid.RLELossless:
+        return pixels.pixel_array(ds, decoding_plugin="pydicom")
+    if not find_spec("gdcm"):
+        raise NoSlice(f"DICOM packed as {syntax.name}, to read it: {_INSTALL}")
+    out = BytesIO()
+    ds.save_as(out)
+    return _APART.ask(out.getvalue())
+
+# %% ../nbs/engine/00_formats.ipynb #a5fa991f
 def dicom_grey(ds          # see `open_dicom`, one channel
               )->np.ndarray: # uint8 [H,W]
     "The grey levels of a DICOM slice, as its window shows them."
     from pydicom import pixels
-    stored = pixels.pixel_array(ds)
-    values = pixels.apply_modality_lut(stored, ds)
+    values = pixels.apply_modality_lut(stored_pixels(ds), ds)
     if "WindowCenter" in ds and "WindowWidth" in ds:
         with np.errstate(over="ignore"):
             ends = pixels.apply_windowing(np.array([-np.inf, np.inf]), ds)
@@ -229,14 +309,13 @@ def dicom_grey(ds          # see `open_dicom`, one channel
         grey = stretch(values, *robust_range(values))
     return 255 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
 
-# %% ../nbs/engine/00_formats.ipynb #286d896b
+# %% ../nbs/engine/00_formats.ipynb #ee70ae4e
 def read_dicom(content:bytes,            # of a file
                max_pixels:int=50_000_000 # rows times columns above which it is refused
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
     "The slice in a DICOM file."
     ds = open_dicom(content)
     check_dicom(ds, max_pixels)
-    _can_unpack(ds.file_meta.TransferSyntaxUID)
     if ds.PhotometricInterpretation.startswith("MONOCHROME"):
         grey,mode = Image.fromarray(dicom_grey(ds)),f"{int(ds.BitsStored)} bits"
     else:
@@ -247,27 +326,15 @@ def read_dicom(content:bytes,            # of a file
     return grey
 
 
-def _can_unpack(syntax):
-    "Stop with the way out where nothing installed unpacks these pixels."
-    from pydicom.pixels import get_decoder
-    try:
-        import gdcm
-        gdcm.Trace.WarningOff()
-        gdcm.Trace.ErrorOff()
-    except ImportError:
-        if syntax.is_compressed and not get_decoder(syntax).is_available:
-            raise NoSlice(f"DICOM packed as {syntax.name}, to read it: {_INSTALL}") from None
-
-
 def _colours(ds):
     "The coloured picture of a DICOM file."
     from pydicom import pixels
-    values = pixels.pixel_array(ds)
+    values = stored_pixels(ds)
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         values = pixels.apply_color_lut(values, ds)
     return Image.fromarray(to_uint8(values))
 
-# %% ../nbs/engine/00_formats.ipynb #158fd355
+# %% ../nbs/engine/00_formats.ipynb #1b786e28
 # numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
 # is shown black and white; kind of numbers
 Volume = namedtuple("Volume", "values affine range mode")
@@ -286,7 +353,7 @@ def unpack(content:bytes, # of a file that may be packed by gzip
                       "volume: cut a part of it")
     return found
 
-# %% ../nbs/engine/00_formats.ipynb #95a41ad1
+# %% ../nbs/engine/00_formats.ipynb #9425821f
 def check_volume(image,         # nibabel image, not yet read
                  stored:int,    # bytes of its file
                  max_pixels:int # twice as many voxels are refused
@@ -309,7 +376,7 @@ def check_volume(image,         # nibabel image, not yet read
         raise NoSlice("a NIfTI file that ends before its voxels do: copy it again")
     return shape + [1]*(3 - len(shape))
 
-# %% ../nbs/engine/00_formats.ipynb #0b199b6d
+# %% ../nbs/engine/00_formats.ipynb #c1e50f43
 _MAGIC = {b"n+1\0": "Nifti1Image", b"n+2\0": "Nifti2Image"}      # a header and voxels in one file
 
 
@@ -344,7 +411,7 @@ def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or n
     return Volume(nib.apply_orientation(values, turn),
                   image.affine @ nib.orientations.inv_ornt_aff(turn, shape), ends, mode)
 
-# %% ../nbs/engine/00_formats.ipynb #fb71b68e
+# %% ../nbs/engine/00_formats.ipynb #ce2855c3
 PLANES = ("sagittal", "coronal", "axial")       # by the axis that a slice is at right angles to
 
 def cut_slice(volume:Volume, # see `read_volume`
@@ -359,7 +426,7 @@ def cut_slice(volume:Volume, # see `read_volume`
     width,height = np.delete(nib.affines.voxel_sizes(volume.affine), axis)
     return square_pixels(Image.fromarray(grey), height, width)
 
-# %% ../nbs/engine/00_formats.ipynb #e96c5c4a
+# %% ../nbs/engine/00_formats.ipynb #63b3239c
 def read_nifti(content:bytes,            # of a file
                max_pixels:int=50_000_000 # see `read_volume`
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -372,7 +439,7 @@ def read_nifti(content:bytes,            # of a file
     grey.info = dict(facts=FileFacts(width, height, len(content), volume.mode, "NIfTI", False))
     return grey
 
-# %% ../nbs/engine/00_formats.ipynb #ea19a2ea
+# %% ../nbs/engine/00_formats.ipynb #2f294433
 def file_kind(content:bytes # of a file
              )->str:        # "DICOM", "NIfTI", or "" for whatever Pillow may know
     "What kind of file this is."
@@ -404,7 +471,7 @@ def decode(content:bytes,            # of a file
     except Exception as e:
         raise NoSlice(f"a damaged {kind} file ({type(e).__name__}): copy it again") from None
 
-# %% ../nbs/engine/00_formats.ipynb #861328bf
+# %% ../nbs/engine/00_formats.ipynb #1b507ea8
 def pick_slices(volume:Volume,         # see `read_volume`
                 plane:str="axial",     # one of `PLANES`
                 at:int|None=None,      # one slice, from 0; None: the middle, or by `mask`
@@ -432,7 +499,7 @@ def pick_slices(volume:Volume,         # see `read_volume`
         raise ValueError("the mask is empty: give an index or none")
     return sorted(i for i in most.tolist() if lesion[i])
 
-# %% ../nbs/engine/00_formats.ipynb #d234de7c
+# %% ../nbs/engine/00_formats.ipynb #c29cac98
 def write_slices(path:str|Path,          # NIfTI file
                  out:str|Path,           # folder; made if needed
                  plane:str="axial",      # one of `PLANES`

@@ -2,8 +2,12 @@
 import csv
 import gzip
 import io
+import random
 import shutil
+import subprocess
+import sys
 import tracemalloc
+from collections import Counter
 import zlib
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from inside import btnb
+from inside import btnb, refusal
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -20,7 +24,7 @@ from pydicom.uid import (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian,
                          RLELossless, generate_uid)
 
 from brain_tumor_nb import cli, formats
-from brain_tumor_nb.data import MRIFolder, PixelStore, find_data, read_image
+from brain_tumor_nb.data import MRIFolder, PixelStore, find_data, read_image, read_mask
 
 CANARY = "Kanarienvogel"
 # the head alone, on real features: a network without weights says the same of every slice
@@ -303,3 +307,168 @@ def test_no_slice(word, data, tmp_path):
     tracemalloc.stop()
     assert line and word in line
     assert peak < 30e6, "room was made for what is not there"
+
+
+def test_a_folder_of_bad_files_is_named_file_by_file(tmp_path):
+    "The command says one line for each, and goes on with the others."
+    bad = [data for _, data in refused()]
+    for i, data in enumerate(bad):
+        (tmp_path/f"{i:02}.dcm").write_bytes(data)
+    for i, name in enumerate("ab"):
+        (tmp_path/"set"/name).mkdir(parents=True)
+        (tmp_path/"set"/name/"1.dcm").write_bytes(content(dataset(brick())))
+    for file in tmp_path.glob("*.dcm"):
+        shutil.copy(file, tmp_path/"set"/"a")
+    folder = MRIFolder(tmp_path/"set", max_pixels=10**6)
+    assert len(folder) == 2 and len(folder.bad) == len(bad)
+    assert all(why and "\n" not in why and CANARY not in why for _, why in folder.bad)
+
+
+def damaged(data, rng):
+    "A file with a few other bytes, or cut off."
+    data = bytearray(data)
+    if rng.random() < .3:
+        return bytes(data[:rng.randrange(len(data))])
+    for _ in range(3):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(data)
+
+
+def test_damage_is_one_line(tmp_path, capfd):
+    "300 files damaged at random: none ends the process, says more than a line, or takes long."
+    rng, files = random.Random(5), wrapped(brick(), tmp_path)
+    files = {**files, **{name: real(name) for name in ("JPGExtended.dcm", "JPEG2000.dcm")}}
+    capfd.readouterr()
+    kinds = sorted(files)
+    lines = Counter(one_line(damaged(files[kinds[i % len(kinds)]], rng)) for i in range(300))
+    assert len(lines) > 5 and 0 < lines[None] < 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_gdcm_may_die(tmp_path):
+    "A file that ends gdcm's process is refused, and the next one is read."
+    gdcm = pytest.importorskip("gdcm")
+    plain = content(dataset(brick()))
+    good = by_gdcm(plain, gdcm.TransferSyntax.JPEGLosslessProcess14_1, tmp_path)
+    assert one_line(good) is None
+    server = formats._APART
+    server.child.kill()
+    server.child.wait()
+    assert np.array_equal(np.asarray(formats.decode(good)), brick())
+    bad = good.replace(b"\xff\xc3", b"\xff\xc2")                   # of another kind of JPEG
+    assert one_line(bad) and one_line(good) is None
+    slow = formats.PixelServer(seconds=.01)                         # not even started by then
+    with pytest.raises(formats.NoSlice, match="cannot be unpacked"):
+        slow.ask(good)
+
+
+@pytest.mark.parametrize("missing,file", [("pydicom", "plain.dcm"), ("gdcm", "lossless.dcm")])
+def test_what_is_missing_is_named(missing, file, tmp_path, monkeypatch):
+    "Without the extra `dicom` the line says how to get it."
+    data = wrapped(brick(), tmp_path)[file]
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr(formats, "find_spec", lambda name: None if name == missing else True)
+    assert 'pip install "brain_tumor_nb[dicom]"' in one_line(data)
+
+
+def test_pictures_need_none_of_it(sample):
+    "A folder of PNG loads neither pydicom nor nibabel nor gdcm."
+    code = ("import sys; from brain_tumor_nb.formats import decode, is_picture; "
+            "decode(open(sys.argv[1], 'rb').read()); "
+            "print({'pydicom', 'nibabel', 'gdcm', 'torch'} & set(sys.modules))")
+    file = next((sample/"png").rglob("*.png"))
+    done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stdout + done.stderr
+
+
+REAL = ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_bigendian.dcm",
+        "MR_small_implicit.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_padded.dcm",
+        "MR_small_expb.dcm")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_files(name):
+    "One slice of a scanner, packed in eight ways, is one picture, as pydicom's window shows it."
+    ds = pydicom.dcmread(io.BytesIO(real(name)))
+    low, high = ds.WindowCenter - .5 - (ds.WindowWidth - 1)/2, ds.WindowWidth - 1
+    signal = pydicom.dcmread(io.BytesIO(real("MR_small.dcm"))).pixel_array
+    expected = np.round(255*np.clip((signal - low)/high, 0, 1))
+    assert np.array_equal(np.asarray(formats.decode(real(name))), expected)
+
+
+@pytest.mark.parametrize("name,size", [
+    ("examples_rgb_color.dcm", (320, 240)), ("examples_ybr_color.dcm", (320, 240)),
+    ("examples_palette.dcm", (640, 350)), ("SC_rgb_jpeg_dcmtk.dcm", (100, 100)),
+    ("SC_rgb_rle_16bit.dcm", (100, 100)), ("JPGExtended.dcm", (256, 1024)),
+    ("JPEG2000.dcm", (256, 1024)), ("liver_1frame.dcm", (512, 512)), ("CT_small.dcm", (128, 128)),
+    ("no_meta.dcm", (128, 128)), ("SC_rgb_jls_lossy_line.dcm", (10, 10))])
+def test_other_real_files(name, size):
+    "Colours, palettes, one bit, CT, files without the first elements."
+    im = formats.decode(real(name))
+    assert im.size == size and im.mode == "L" and np.asarray(im).std() > 2
+
+
+def anatomy():
+    "A volume without any symmetry: numbers [X,Y,Z] from left, back, bottom."
+    return np.random.default_rng(3).integers(0, 900, (7, 8, 9)).astype(np.int16)
+
+
+@pytest.mark.parametrize("directions", ["LAS", "LPS", "PIR", "SAL", "ASR"])
+def test_one_head_stored_in_several_ways(directions):
+    "Whatever the order of its axes, a volume gives the picture of the one stored as RAS."
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):
+        ours = formats.decode(nifti(anatomy(), directions, kind=kind))
+        theirs = formats.decode(nifti(anatomy()))
+        assert ours.tobytes() == theirs.tobytes() and ours.size == (7, 8)
+
+
+def test_the_radiologists_view():
+    "The patient's left is on the right, the front is up, and the middle is cut."
+    head = np.zeros((20, 24, 16), np.float32)
+    head[2:5, 19:22, 8] = 100                                       # left, front, in the middle
+    y, x = np.argwhere(np.asarray(formats.decode(nifti(head, "LPS"))) > 0).mean(0)
+    assert x > 14 and y < 5
+
+
+def test_numbers_of_a_volume(tmp_path):
+    "Big-endian, a slope, values that are no numbers; the scale is that of the whole volume."
+    steps = anatomy()
+    big = nib.Nifti1Image(steps, np.eye(4), nib.Nifti1Header(endianness=">"))
+    assert formats.decode(big.to_bytes()).tobytes() == formats.decode(nifti(steps)).tobytes()
+    holes = steps.astype(np.float32)
+    holes[0, 0, 4], holes[1, 0, 4] = np.nan, np.inf
+    assert np.asarray(formats.decode(nifti(holes)))[-1, -2:].tolist() == [255, 0]
+    scaled = nib.Nifti1Image(steps*2.5, np.eye(4))
+    scaled.header.set_data_dtype(np.int16)
+    close = np.asarray(formats.decode(scaled.to_bytes())).astype(int)
+    assert abs(close - np.asarray(formats.decode(nifti(steps)))).max() <= 1
+    dim = steps.copy()
+    dim[:, :, 4] //= 4
+    assert np.asarray(formats.decode(nifti(dim))).max() < 80
+
+
+def test_a_mask_may_be_nifti(tmp_path):
+    "A lesion as ones in a volume of zeros marks what it marks, in any kind of number."
+    for kind in (np.uint8, np.int16, np.float32):
+        mask = np.zeros((7, 8, 1), kind)
+        mask[1, 6] = 1
+        (tmp_path/"mask.nii").write_bytes(nifti(mask))
+        found = read_mask(tmp_path/"mask.nii", (7, 8))
+        assert np.argwhere(found).tolist() == [[1, 5]]
+
+
+def test_slices_are_cut_where_the_lesion_is(tmp_path, capsys):
+    "`btnb slices` writes slices and masks that a folder can be made of; its slips are one line."
+    steps, lesion = anatomy(), np.zeros((7, 8, 9), np.uint8)
+    lesion[2:4, 3, 6], lesion[2, 3, 5] = 1, 1
+    for name, values in (("head.nii.gz", steps), ("mask.nii.gz", lesion)):
+        (tmp_path/name).write_bytes(gzip.compress(nifti(values, "LPS")))
+    args = (tmp_path/"head.nii.gz", "--mask", tmp_path/"mask.nii.gz", "--out", tmp_path/"cut")
+    assert status("slices", *args, "--count", 5) == 0
+    names = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    assert names == ["head-axial-005.png", "head-axial-006.png"]
+    marked = np.asarray(Image.open(tmp_path/"cut"/"head-axial-006_mask.png"))
+    assert np.array_equal(marked, np.rot90(lesion[::-1, :, 6] > 0))
+    assert "give 0 to 7" in refusal("slices", args[0], "--plane", "coronal", "--at", 8)
+    (tmp_path/"no.nii").write_bytes(b"nothing")
+    assert "no.nii: not a NIfTI file" in refusal("slices", tmp_path/"no.nii")
