@@ -8,7 +8,7 @@ __all__ = ['EXTENSIONS', 'FileFacts', 'Volume', 'PLANES', 'named_format', 'is_pi
            'stored_pixels', 'dicom_grey', 'read_dicom', 'unpack', 'check_volume', 'nifti_kind', 'read_volume',
            'cut_slice', 'read_nifti', 'file_kind', 'decode', 'pick_slices', 'write_slices']
 
-# %% ../nbs/engine/00_formats.ipynb #34e0a31f
+# %% ../nbs/engine/00_formats.ipynb #b0780a0d
 import atexit
 import gzip
 import logging
@@ -28,7 +28,7 @@ from PIL import Image, ImageOps
 
 from .core import write_file
 
-# %% ../nbs/engine/00_formats.ipynb #4b44c44b
+# %% ../nbs/engine/00_formats.ipynb #f1531701
 # endings, and the format that each promises, named as `FileFacts` does
 EXTENSIONS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".ppm": "PPM", ".bmp": "BMP",
               ".pgm": "PPM", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
@@ -41,7 +41,7 @@ def named_format(name:str|Path # of a file
     name = Path(name).name.lower()
     return next((f for end,f in EXTENSIONS.items() if name.endswith(end)), None)
 
-# %% ../nbs/engine/00_formats.ipynb #c9b0004e
+# %% ../nbs/engine/00_formats.ipynb #a7177a00
 def is_picture(path:str|Path # a file
               )->bool:
     "Whether a file is offered as a slice: by its ending, or as DICOM whatever its ending."
@@ -57,7 +57,7 @@ def is_picture(path:str|Path # a file
     except OSError:
         return False
 
-# %% ../nbs/engine/00_formats.ipynb #0b24adb1
+# %% ../nbs/engine/00_formats.ipynb #fb7f9707
 def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
             )->np.ndarray: # the same picture, 0 to 255
     "Scale pixels stored in 8, 12 or 16 bits to 8, by the smallest that holds the maximum."
@@ -67,7 +67,7 @@ def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
     bits = next(b for b in (8, 12, 16) if top < 2**b)
     return np.round(a * (255 / (2**bits - 1))).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #3769c1ad
+# %% ../nbs/engine/00_formats.ipynb #132d8a03
 def to_grey(im:Image.Image # any mode
            )->Image.Image: # mode "L": 8 bits, one channel
     "One picture as 8-bit grey: ITU-R 601 for colours, transparency over black, 16 bits scaled."
@@ -79,7 +79,7 @@ def to_grey(im:Image.Image # any mode
         im = Image.alpha_composite(Image.new("RGBA", im.size, "black"), im.convert("RGBA"))
     return im.convert("L")
 
-# %% ../nbs/engine/00_formats.ipynb #cac1a5c1
+# %% ../nbs/engine/00_formats.ipynb #4160076b
 # width and height in pixels as stored; bytes; mode and format as Pillow calls them, of DICOM the
 # bits stored, of NIfTI the kind of numbers; whether there is an EXIF block, be it empty
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
@@ -98,11 +98,11 @@ def read_picture(content:bytes,            # of a file that Pillow reads
         grey.info = dict(facts=facts)
         return grey
 
-# %% ../nbs/engine/00_formats.ipynb #b88e534a
+# %% ../nbs/engine/00_formats.ipynb #c5fab0e9
 class NoSlice(ValueError):
     "A file that holds no single slice: its message says why and what to do, and quotes nothing."
 
-# %% ../nbs/engine/00_formats.ipynb #eaf81e30
+# %% ../nbs/engine/00_formats.ipynb #c23b94cb
 def robust_range(values:np.ndarray # any numbers; those that are not finite do not count
                 )->tuple[float,float]: # what is shown black, and white
     "From 0, or the 0.5th percentile if that is negative, to the 99.5th percentile."
@@ -113,7 +113,7 @@ def robust_range(values:np.ndarray # any numbers; those that are not finite do n
     low = min(0., float(low))
     return low,float(high) if high > low else float(finite.max())
 
-# %% ../nbs/engine/00_formats.ipynb #99b7eb0e
+# %% ../nbs/engine/00_formats.ipynb #31339ea8
 def stretch(values:np.ndarray, # any numbers
             low:float,         # shown black
             high:float         # shown white
@@ -124,7 +124,7 @@ def stretch(values:np.ndarray, # any numbers
     share = (np.nan_to_num(values.astype(float), nan=low) - low)/(high - low)
     return np.round(255*np.clip(share, 0, 1)).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #3729b21a
+# %% ../nbs/engine/00_formats.ipynb #f3bcb134
 def square_pixels(im:Image.Image, # grey
                   height:float,   # of a pixel, mm
                   width:float,    # of a pixel, mm
@@ -140,7 +140,7 @@ def square_pixels(im:Image.Image, # grey
         raise Image.DecompressionBombError
     return im.resize(size, Image.Resampling.BILINEAR)
 
-# %% ../nbs/engine/00_formats.ipynb #53dfc307
+# %% ../nbs/engine/00_formats.ipynb #c5f3841b
 _ELEMENTS = """SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows
     Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation
     RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData
@@ -188,7 +188,7 @@ def open_dicom(content:bytes # of a file
                                           else uid.ExplicitVRLittleEndian)
     return ds
 
-# %% ../nbs/engine/00_formats.ipynb #44c51e4c
+# %% ../nbs/engine/00_formats.ipynb #1c2952db
 def check_dicom(ds,            # see `open_dicom`
                 max_pixels:int # rows times columns above which it is refused
                ):
@@ -215,7 +215,7 @@ def check_dicom(ds,            # see `open_dicom`
     elif stored > 2*promised + 65536:
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
 
-# %% ../nbs/engine/00_formats.ipynb #e6fc0ba2
+# %% ../nbs/engine/00_formats.ipynb #5c79f388
 class PixelServer:
     "A process apart that unpacks with gdcm; it is started when needed, and again if it died."
     def __init__(self,
@@ -252,7 +252,8 @@ class PixelServer:
         try:
             return np.load(BytesIO(found))
         except (ValueError, EOFError):
-            raise NoSlice("a DICOM file whose pixels cannot be unpacked: copy it again") from None
+            raise NoSlice("a DICOM file whose pixels cannot be unpacked: copy it again, "
+                          "or save it uncompressed") from None
 
 
 def _serve_pixels():
@@ -269,7 +270,7 @@ def _serve_pixels():
         give.write(len(out.getvalue()).to_bytes(8, "little") + out.getvalue())
         give.flush()
 
-# %% ../nbs/engine/00_formats.ipynb #e25dd9a4
+# %% ../nbs/engine/00_formats.ipynb #dbeacc25
 _APART = PixelServer()
 
 
@@ -278,20 +279,22 @@ def stored_pixels(ds # see `open_dicom`
     "The numbers that a DICOM file stores, unpacked."
     from pydicom import pixels, uid
     syntax = ds.file_meta.TransferSyntaxUID
-    by_pillow = [uid.JPEGBaseline8Bit, *uid.JPEG2000TransferSyntaxes]
     if not syntax.is_compressed:
         return pixels.pixel_array(ds)
-    if syntax in by_pillow:
-        return pixels.pixel_array(ds, decoding_plugin="pillow")
     if syntax == uid.RLELossless:
         return pixels.pixel_array(ds, decoding_plugin="pydicom")
+    if syntax in (uid.JPEGBaseline8Bit, *uid.JPEG2000TransferSyntaxes):
+        try:
+            return pixels.pixel_array(ds, decoding_plugin="pillow")
+        except RuntimeError:
+            pass                                    # gdcm knows a few kinds that Pillow does not
     if not find_spec("gdcm"):
-        raise NoSlice(f"DICOM packed as {syntax.name}, to read it: {_INSTALL}")
+        raise NoSlice(f"DICOM packed as lossless JPEG or the like, to read it: {_INSTALL}")
     out = BytesIO()
     ds.save_as(out)
     return _APART.ask(out.getvalue())
 
-# %% ../nbs/engine/00_formats.ipynb #a5fa991f
+# %% ../nbs/engine/00_formats.ipynb #d334464f
 def dicom_grey(ds          # see `open_dicom`, one channel
               )->np.ndarray: # uint8 [H,W]
     "The grey levels of a DICOM slice, as its window shows them."
@@ -303,13 +306,13 @@ def dicom_grey(ds          # see `open_dicom`, one channel
             grey = stretch(pixels.apply_windowing(values, ds), *ends)
     elif "VOILUTSequence" in ds:
         grey = to_uint8(pixels.apply_voi(np.rint(values).astype(int), ds))
-    elif values.dtype == np.uint8:
+    elif values.dtype == np.uint8 and ds.BitsStored == 8:
         grey = values
     else:
         grey = stretch(values, *robust_range(values))
     return 255 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
 
-# %% ../nbs/engine/00_formats.ipynb #ee70ae4e
+# %% ../nbs/engine/00_formats.ipynb #ab34b3fa
 def read_dicom(content:bytes,            # of a file
                max_pixels:int=50_000_000 # rows times columns above which it is refused
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -330,11 +333,13 @@ def _colours(ds):
     "The coloured picture of a DICOM file."
     from pydicom import pixels
     values = stored_pixels(ds)
+    white = 2**ds.BitsStored - 1
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         values = pixels.apply_color_lut(values, ds)
-    return Image.fromarray(to_uint8(values))
+        white = np.iinfo(values.dtype).max
+    return Image.fromarray(stretch(values, 0, white))
 
-# %% ../nbs/engine/00_formats.ipynb #1b786e28
+# %% ../nbs/engine/00_formats.ipynb #9ed51e4a
 # numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
 # is shown black and white; kind of numbers
 Volume = namedtuple("Volume", "values affine range mode")
@@ -353,7 +358,7 @@ def unpack(content:bytes, # of a file that may be packed by gzip
                       "volume: cut a part of it")
     return found
 
-# %% ../nbs/engine/00_formats.ipynb #9425821f
+# %% ../nbs/engine/00_formats.ipynb #f1a46a8b
 def check_volume(image,         # nibabel image, not yet read
                  stored:int,    # bytes of its file
                  max_pixels:int # twice as many voxels are refused
@@ -376,7 +381,7 @@ def check_volume(image,         # nibabel image, not yet read
         raise NoSlice("a NIfTI file that ends before its voxels do: copy it again")
     return shape + [1]*(3 - len(shape))
 
-# %% ../nbs/engine/00_formats.ipynb #c1e50f43
+# %% ../nbs/engine/00_formats.ipynb #8aeec080
 _MAGIC = {b"n+1\0": "Nifti1Image", b"n+2\0": "Nifti2Image"}      # a header and voxels in one file
 
 
@@ -411,7 +416,7 @@ def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or n
     return Volume(nib.apply_orientation(values, turn),
                   image.affine @ nib.orientations.inv_ornt_aff(turn, shape), ends, mode)
 
-# %% ../nbs/engine/00_formats.ipynb #ce2855c3
+# %% ../nbs/engine/00_formats.ipynb #395d1da9
 PLANES = ("sagittal", "coronal", "axial")       # by the axis that a slice is at right angles to
 
 def cut_slice(volume:Volume, # see `read_volume`
@@ -426,7 +431,7 @@ def cut_slice(volume:Volume, # see `read_volume`
     width,height = np.delete(nib.affines.voxel_sizes(volume.affine), axis)
     return square_pixels(Image.fromarray(grey), height, width)
 
-# %% ../nbs/engine/00_formats.ipynb #63b3239c
+# %% ../nbs/engine/00_formats.ipynb #286d2b71
 def read_nifti(content:bytes,            # of a file
                max_pixels:int=50_000_000 # see `read_volume`
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -439,7 +444,7 @@ def read_nifti(content:bytes,            # of a file
     grey.info = dict(facts=FileFacts(width, height, len(content), volume.mode, "NIfTI", False))
     return grey
 
-# %% ../nbs/engine/00_formats.ipynb #2f294433
+# %% ../nbs/engine/00_formats.ipynb #53c0601c
 def file_kind(content:bytes # of a file
              )->str:        # "DICOM", "NIfTI", or "" for whatever Pillow may know
     "What kind of file this is."
@@ -471,7 +476,7 @@ def decode(content:bytes,            # of a file
     except Exception as e:
         raise NoSlice(f"a damaged {kind} file ({type(e).__name__}): copy it again") from None
 
-# %% ../nbs/engine/00_formats.ipynb #1b507ea8
+# %% ../nbs/engine/00_formats.ipynb #824d03de
 def pick_slices(volume:Volume,         # see `read_volume`
                 plane:str="axial",     # one of `PLANES`
                 at:int|None=None,      # one slice, from 0; None: the middle, or by `mask`
@@ -499,7 +504,7 @@ def pick_slices(volume:Volume,         # see `read_volume`
         raise ValueError("the mask is empty: give an index or none")
     return sorted(i for i in most.tolist() if lesion[i])
 
-# %% ../nbs/engine/00_formats.ipynb #c29cac98
+# %% ../nbs/engine/00_formats.ipynb #d5300dda
 def write_slices(path:str|Path,          # NIfTI file
                  out:str|Path,           # folder; made if needed
                  plane:str="axial",      # one of `PLANES`
