@@ -405,7 +405,8 @@ def test_real_files(name):
     ("examples_rgb_color.dcm", (320, 240)), ("examples_jpeg2k.dcm", (640, 480)),
     ("examples_palette.dcm", (800, 350)), ("SC_rgb_jpeg_dcmtk.dcm", (100, 100)),
     ("SC_rgb_rle_16bit.dcm", (100, 100)), ("SC_rgb_rle_32bit.dcm", (100, 100)),
-    ("JPEG2000.dcm", (256, 1024)), ("GDCMJ2K_TextGBR.dcm", (400, 400)), ("liver_1frame.dcm", (512, 512)), ("CT_small.dcm", (128, 128)),
+    ("JPEG2000.dcm", (256, 1024)), ("GDCMJ2K_TextGBR.dcm", (400, 400)),
+    ("liver_1frame.dcm", (512, 512)), ("CT_small.dcm", (128, 128)),
     ("SC_rgb_jls_lossy_line.dcm", (100, 100)), ("SC_ybr_full_422_uncompressed.dcm", (100, 100))])
 def test_other_real_files(name, size):
     "Colours, palettes, one bit, CT."
