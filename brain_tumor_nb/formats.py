@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['EXTENSIONS', 'FileFacts', 'Volume', 'PLANES', 'named_format', 'is_picture', 'to_uint8', 'to_grey', 'read_picture',
            'NoSlice', 'robust_range', 'stretch', 'square_pixels', 'open_dicom', 'check_dicom', 'PixelServer',
-           'stored_pixels', 'dicom_grey', 'read_dicom', 'unpack', 'check_volume', 'nifti_kind', 'read_volume',
-           'cut_slice', 'read_nifti', 'file_kind', 'decode', 'pick_slices', 'write_slices']
+           'stored_pixels', 'dicom_grey', 'read_dicom', 'unpack', 'check_volume', 'read_volume', 'cut_slice',
+           'read_nifti', 'file_kind', 'decode', 'pick_slices', 'write_slices']
 
-# %% ../nbs/engine/00_formats.ipynb #b0780a0d
+# %% ../nbs/engine/00_formats.ipynb #aa9c93f6
 import atexit
 import gzip
 import logging
@@ -28,7 +28,7 @@ from PIL import Image, ImageOps
 
 from .core import write_file
 
-# %% ../nbs/engine/00_formats.ipynb #f1531701
+# %% ../nbs/engine/00_formats.ipynb #ee8d5e66
 # endings, and the format that each promises, named as `FileFacts` does
 EXTENSIONS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".ppm": "PPM", ".bmp": "BMP",
               ".pgm": "PPM", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
@@ -41,7 +41,7 @@ def named_format(name:str|Path # of a file
     name = Path(name).name.lower()
     return next((f for end,f in EXTENSIONS.items() if name.endswith(end)), None)
 
-# %% ../nbs/engine/00_formats.ipynb #a7177a00
+# %% ../nbs/engine/00_formats.ipynb #e5f412dc
 def is_picture(path:str|Path # a file
               )->bool:
     "Whether a file is offered as a slice: by its ending, or as DICOM whatever its ending."
@@ -57,7 +57,7 @@ def is_picture(path:str|Path # a file
     except OSError:
         return False
 
-# %% ../nbs/engine/00_formats.ipynb #fb7f9707
+# %% ../nbs/engine/00_formats.ipynb #89f0abb4
 def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
             )->np.ndarray: # the same picture, 0 to 255
     "Scale pixels stored in 8, 12 or 16 bits to 8, by the smallest that holds the maximum."
@@ -67,7 +67,7 @@ def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
     bits = next(b for b in (8, 12, 16) if top < 2**b)
     return np.round(a * (255 / (2**bits - 1))).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #132d8a03
+# %% ../nbs/engine/00_formats.ipynb #55346863
 def to_grey(im:Image.Image # any mode
            )->Image.Image: # mode "L": 8 bits, one channel
     "One picture as 8-bit grey: ITU-R 601 for colours, transparency over black, 16 bits scaled."
@@ -79,7 +79,7 @@ def to_grey(im:Image.Image # any mode
         im = Image.alpha_composite(Image.new("RGBA", im.size, "black"), im.convert("RGBA"))
     return im.convert("L")
 
-# %% ../nbs/engine/00_formats.ipynb #4160076b
+# %% ../nbs/engine/00_formats.ipynb #6a05f2df
 # width and height in pixels as stored; bytes; mode and format as Pillow calls them, of DICOM the
 # bits stored, of NIfTI the kind of numbers; whether there is an EXIF block, be it empty
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
@@ -98,11 +98,11 @@ def read_picture(content:bytes,            # of a file that Pillow reads
         grey.info = dict(facts=facts)
         return grey
 
-# %% ../nbs/engine/00_formats.ipynb #c5fab0e9
+# %% ../nbs/engine/00_formats.ipynb #f232b597
 class NoSlice(ValueError):
     "A file that holds no single slice: its message says why and what to do, and quotes nothing."
 
-# %% ../nbs/engine/00_formats.ipynb #c23b94cb
+# %% ../nbs/engine/00_formats.ipynb #c3ad31ba
 def robust_range(values:np.ndarray # any numbers; those that are not finite do not count
                 )->tuple[float,float]: # what is shown black, and white
     "From 0, or the 0.5th percentile if that is negative, to the 99.5th percentile."
@@ -113,7 +113,7 @@ def robust_range(values:np.ndarray # any numbers; those that are not finite do n
     low = min(0., float(low))
     return low,float(high) if high > low else float(finite.max())
 
-# %% ../nbs/engine/00_formats.ipynb #31339ea8
+# %% ../nbs/engine/00_formats.ipynb #ade33dd3
 def stretch(values:np.ndarray, # any numbers
             low:float,         # shown black
             high:float         # shown white
@@ -124,7 +124,7 @@ def stretch(values:np.ndarray, # any numbers
     share = (np.nan_to_num(values.astype(float), nan=low) - low)/(high - low)
     return np.round(255*np.clip(share, 0, 1)).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #f3bcb134
+# %% ../nbs/engine/00_formats.ipynb #93aa047c
 def square_pixels(im:Image.Image, # grey
                   height:float,   # of a pixel, mm
                   width:float,    # of a pixel, mm
@@ -140,7 +140,7 @@ def square_pixels(im:Image.Image, # grey
         raise Image.DecompressionBombError
     return im.resize(size, Image.Resampling.BILINEAR)
 
-# %% ../nbs/engine/00_formats.ipynb #c5f3841b
+# %% ../nbs/engine/00_formats.ipynb #2082c77d
 _ELEMENTS = """SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows
     Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation
     RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData
@@ -188,7 +188,7 @@ def open_dicom(content:bytes # of a file
                                           else uid.ExplicitVRLittleEndian)
     return ds
 
-# %% ../nbs/engine/00_formats.ipynb #1c2952db
+# %% ../nbs/engine/00_formats.ipynb #2a8454ce
 def check_dicom(ds,            # see `open_dicom`
                 max_pixels:int # rows times columns above which it is refused
                ):
@@ -215,24 +215,32 @@ def check_dicom(ds,            # see `open_dicom`
     elif stored > 2*promised + 65536:
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
 
-# %% ../nbs/engine/00_formats.ipynb #5c79f388
+# %% ../nbs/engine/00_formats.ipynb #fa04fc21
 class PixelServer:
     "A process apart that unpacks with gdcm; it is started when needed, and again if it died."
     def __init__(self,
                  seconds:float=60 # after which it is stopped and the file is called damaged
                 ):
         self.seconds,self.lock,self.child,self.owner = seconds,threading.Lock(),None,None
+        atexit.register(self.stop)
 
     def start(self):
         "Another process is given its own: what is sent must not mix."
         if self.child and self.child.poll() is None and self.owner == os.getpid():
             return
+        self.stop()
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         code = "from brain_tumor_nb.formats import _serve_pixels as serve; serve()"
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.child = subprocess.Popen([sys.executable, "-c", code], env=env, **pipes)
+        self.child = subprocess.Popen([sys.executable, "-P", "-c", code], env=env, **pipes)
         self.owner = os.getpid()
-        atexit.register(self.child.kill)
+
+    def stop(self):
+        "End it, if it is ours."
+        if self.child and self.owner == os.getpid():
+            self.child.kill()
+            self.child.communicate()
+        self.child = None
 
     def ask(self, content):
         "The pixels of a DICOM file, or a `NoSlice`."
@@ -270,7 +278,7 @@ def _serve_pixels():
         give.write(len(out.getvalue()).to_bytes(8, "little") + out.getvalue())
         give.flush()
 
-# %% ../nbs/engine/00_formats.ipynb #dbeacc25
+# %% ../nbs/engine/00_formats.ipynb #abe98d74
 _APART = PixelServer()
 
 
@@ -294,25 +302,35 @@ def stored_pixels(ds # see `open_dicom`
     ds.save_as(out)
     return _APART.ask(out.getvalue())
 
-# %% ../nbs/engine/00_formats.ipynb #d334464f
+# %% ../nbs/engine/00_formats.ipynb #02e83270
 def dicom_grey(ds          # see `open_dicom`, one channel
               )->np.ndarray: # uint8 [H,W]
     "The grey levels of a DICOM slice, as its window shows them."
     from pydicom import pixels
     values = pixels.apply_modality_lut(stored_pixels(ds), ds)
     if "WindowCenter" in ds and "WindowWidth" in ds:
-        with np.errstate(over="ignore"):
-            ends = pixels.apply_windowing(np.array([-np.inf, np.inf]), ds)
-            grey = stretch(pixels.apply_windowing(values, ds), *ends)
+        ends = pixels.apply_windowing(np.array([-np.inf, np.inf]), ds)
+        grey = stretch(pixels.apply_windowing(values, ds), *ends)
     elif "VOILUTSequence" in ds:
-        grey = to_uint8(pixels.apply_voi(np.rint(values).astype(int), ds))
+        grey = to_uint8(_by_table(values, ds))
     elif values.dtype == np.uint8 and ds.BitsStored == 8:
         grey = values
     else:
         grey = stretch(values, *robust_range(values))
     return 255 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
 
-# %% ../nbs/engine/00_formats.ipynb #ab34b3fa
+
+def _by_table(values, ds):
+    "Signal as the first window of a DICOM file shows it, where that is a table."
+    from pydicom import pixels
+    table = ds.VOILUTSequence[0]
+    entries,first,_ = table.LUTDescriptor
+    # pydicom 3.0 counts the places of a table of 8 bits in 8 bits, and not those outside
+    table.LUTDescriptor = [entries, first, 16]
+    inside = np.clip(np.rint(values), first, first + (entries or 2**16) - 1)
+    return pixels.apply_voi(inside.astype(int), ds)
+
+# %% ../nbs/engine/00_formats.ipynb #8beffea9
 def read_dicom(content:bytes,            # of a file
                max_pixels:int=50_000_000 # rows times columns above which it is refused
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -339,12 +357,7 @@ def _colours(ds):
         white = np.iinfo(values.dtype).max
     return Image.fromarray(stretch(values, 0, white))
 
-# %% ../nbs/engine/00_formats.ipynb #9ed51e4a
-# numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
-# is shown black and white; kind of numbers
-Volume = namedtuple("Volume", "values affine range mode")
-
-
+# %% ../nbs/engine/00_formats.ipynb #e59a863f
 def unpack(content:bytes, # of a file that may be packed by gzip
            limit:int      # bytes that it may unpack to; more are not held
           )->bytes:
@@ -358,7 +371,7 @@ def unpack(content:bytes, # of a file that may be packed by gzip
                       "volume: cut a part of it")
     return found
 
-# %% ../nbs/engine/00_formats.ipynb #f1a46a8b
+# %% ../nbs/engine/00_formats.ipynb #83cdd831
 def check_volume(image,         # nibabel image, not yet read
                  stored:int,    # bytes of its file
                  max_pixels:int # twice as many voxels are refused
@@ -381,13 +394,15 @@ def check_volume(image,         # nibabel image, not yet read
         raise NoSlice("a NIfTI file that ends before its voxels do: copy it again")
     return shape + [1]*(3 - len(shape))
 
-# %% ../nbs/engine/00_formats.ipynb #8aeec080
+# %% ../nbs/engine/00_formats.ipynb #756e12d6
+# numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
+# is shown black and white; kind of numbers
+Volume = namedtuple("Volume", "values affine range mode")
 _MAGIC = {b"n+1\0": "Nifti1Image", b"n+2\0": "Nifti2Image"}      # a header and voxels in one file
 
 
-def nifti_kind(content:bytes # unpacked
-              )->bytes:      # b"n+1\0", b"n+2\0"; b"ni1\0" or b"ni2\0" of a pair; or empty
-    "The four bytes by which a NIfTI header is known."
+def _nifti_kind(content):
+    "The bytes by which a NIfTI header is known, of one file or a pair; empty if it is none."
     found = (content[344:348], content[4:8])
     return next((m for m in found if m in (*_MAGIC, b"ni1\0", b"ni2\0")), b"")
 
@@ -399,7 +414,7 @@ def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or n
     import nibabel as nib
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)      # it quotes headers
     content = unpack(content, 8*max_pixels)
-    kind = nifti_kind(content)
+    kind = _nifti_kind(content)
     if kind not in _MAGIC:
         raise NoSlice("the header of a pair .hdr and .img: save both as one .nii, "
                       "with nibabel.load and nibabel.save" if kind else "not a NIfTI file")
@@ -416,7 +431,7 @@ def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or n
     return Volume(nib.apply_orientation(values, turn),
                   image.affine @ nib.orientations.inv_ornt_aff(turn, shape), ends, mode)
 
-# %% ../nbs/engine/00_formats.ipynb #395d1da9
+# %% ../nbs/engine/00_formats.ipynb #fcb63554
 PLANES = ("sagittal", "coronal", "axial")       # by the axis that a slice is at right angles to
 
 def cut_slice(volume:Volume, # see `read_volume`
@@ -431,7 +446,7 @@ def cut_slice(volume:Volume, # see `read_volume`
     width,height = np.delete(nib.affines.voxel_sizes(volume.affine), axis)
     return square_pixels(Image.fromarray(grey), height, width)
 
-# %% ../nbs/engine/00_formats.ipynb #286d2b71
+# %% ../nbs/engine/00_formats.ipynb #55356868
 def read_nifti(content:bytes,            # of a file
                max_pixels:int=50_000_000 # see `read_volume`
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -444,7 +459,7 @@ def read_nifti(content:bytes,            # of a file
     grey.info = dict(facts=FileFacts(width, height, len(content), volume.mode, "NIfTI", False))
     return grey
 
-# %% ../nbs/engine/00_formats.ipynb #53c0601c
+# %% ../nbs/engine/00_formats.ipynb #39fe5251
 def file_kind(content:bytes # of a file
              )->str:        # "DICOM", "NIfTI", or "" for whatever Pillow may know
     "What kind of file this is."
@@ -459,9 +474,9 @@ def file_kind(content:bytes # of a file
                 content = f.read(348)
             except (OSError, EOFError, zlib.error):
                 return ""
-    return "NIfTI" if nifti_kind(content) else ""
+    return "NIfTI" if _nifti_kind(content) else ""
 
-
+# %% ../nbs/engine/00_formats.ipynb #e2ca85af
 def decode(content:bytes,            # of a file
            max_pixels:int=50_000_000 # width times height above which it is refused
           )->Image.Image: # mode "L", upright; `info` holds its "facts" (`FileFacts`), no more
@@ -470,13 +485,14 @@ def decode(content:bytes,            # of a file
     if not kind:
         return read_picture(content, max_pixels)
     try:
-        return (read_dicom if kind == "DICOM" else read_nifti)(content, max_pixels)
+        with np.errstate(all="ignore"):                         # of numbers that make no sense
+            return (read_dicom if kind == "DICOM" else read_nifti)(content, max_pixels)
     except (NoSlice, Image.DecompressionBombError):
         raise
     except Exception as e:
         raise NoSlice(f"a damaged {kind} file ({type(e).__name__}): copy it again") from None
 
-# %% ../nbs/engine/00_formats.ipynb #824d03de
+# %% ../nbs/engine/00_formats.ipynb #b586e086
 def pick_slices(volume:Volume,         # see `read_volume`
                 plane:str="axial",     # one of `PLANES`
                 at:int|None=None,      # one slice, from 0; None: the middle, or by `mask`
@@ -504,7 +520,7 @@ def pick_slices(volume:Volume,         # see `read_volume`
         raise ValueError("the mask is empty: give an index or none")
     return sorted(i for i in most.tolist() if lesion[i])
 
-# %% ../nbs/engine/00_formats.ipynb #d5300dda
+# %% ../nbs/engine/00_formats.ipynb #4e326dc2
 def write_slices(path:str|Path,          # NIfTI file
                  out:str|Path,           # folder; made if needed
                  plane:str="axial",      # one of `PLANES`
