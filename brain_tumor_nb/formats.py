@@ -8,7 +8,7 @@ __all__ = ['EXTENSIONS', 'FileFacts', 'Volume', 'PLANES', 'named_format', 'is_pi
            'stored_pixels', 'dicom_grey', 'read_dicom', 'unpack', 'check_volume', 'read_volume', 'cut_slice',
            'read_nifti', 'file_kind', 'decode', 'pick_slices', 'write_slices']
 
-# %% ../nbs/engine/00_formats.ipynb #18af1874
+# %% ../nbs/engine/00_formats.ipynb #dbf6a2ba
 import atexit
 import gzip
 import logging
@@ -29,7 +29,7 @@ from PIL import Image, ImageOps
 
 from .core import write_file
 
-# %% ../nbs/engine/00_formats.ipynb #29c04eb7
+# %% ../nbs/engine/00_formats.ipynb #62dea568
 # endings, and the format that each promises, named as `FileFacts` does
 EXTENSIONS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".ppm": "PPM", ".bmp": "BMP",
               ".pgm": "PPM", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
@@ -42,7 +42,7 @@ def named_format(name:str|Path # of a file
     name = Path(name).name.lower()
     return next((f for end,f in EXTENSIONS.items() if name.endswith(end)), None)
 
-# %% ../nbs/engine/00_formats.ipynb #539c04aa
+# %% ../nbs/engine/00_formats.ipynb #3efc99c7
 def is_picture(path:str|Path # a file
               )->bool:
     "Whether a file is offered as a slice: by its ending, or as DICOM whatever its ending."
@@ -58,7 +58,7 @@ def is_picture(path:str|Path # a file
     except OSError:
         return False
 
-# %% ../nbs/engine/00_formats.ipynb #156bbb4d
+# %% ../nbs/engine/00_formats.ipynb #b5d4155c
 def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
             )->np.ndarray: # the same picture, 0 to 255
     "Scale pixels stored in 8, 12 or 16 bits to 8, by the smallest that holds the maximum."
@@ -68,7 +68,7 @@ def to_uint8(a:np.ndarray # whole numbers from 0 to 65535, any shape
     bits = next(b for b in (8, 12, 16) if top < 2**b)
     return np.round(a * (255 / (2**bits - 1))).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #3e1ddf7d
+# %% ../nbs/engine/00_formats.ipynb #53af43e7
 def to_grey(im:Image.Image # any mode
            )->Image.Image: # mode "L": 8 bits, one channel
     "One picture as 8-bit grey: ITU-R 601 for colours, transparency over black, 16 bits scaled."
@@ -80,7 +80,7 @@ def to_grey(im:Image.Image # any mode
         im = Image.alpha_composite(Image.new("RGBA", im.size, "black"), im.convert("RGBA"))
     return im.convert("L")
 
-# %% ../nbs/engine/00_formats.ipynb #1e60ad36
+# %% ../nbs/engine/00_formats.ipynb #b2fbb11c
 # width and height in pixels as stored; bytes; mode and format as Pillow calls them, of DICOM the
 # bits stored, of NIfTI the kind of numbers; whether there is an EXIF block, be it empty
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
@@ -99,11 +99,11 @@ def read_picture(content:bytes,            # of a file that Pillow reads
         grey.info = dict(facts=facts)
         return grey
 
-# %% ../nbs/engine/00_formats.ipynb #e3456a9e
+# %% ../nbs/engine/00_formats.ipynb #569b8d17
 class NoSlice(ValueError):
     "A file that holds no single slice: its message says why and what to do, and quotes nothing."
 
-# %% ../nbs/engine/00_formats.ipynb #e87cca45
+# %% ../nbs/engine/00_formats.ipynb #9f6b8857
 def robust_range(values:np.ndarray # any numbers; those that are not finite do not count
                 )->tuple[float,float]: # what is shown black, and white
     "From 0, or the 0.5th percentile if that is negative, to the 99.5th percentile."
@@ -114,7 +114,7 @@ def robust_range(values:np.ndarray # any numbers; those that are not finite do n
     low = min(0., float(low))
     return low,float(high) if high > low else float(finite.max())
 
-# %% ../nbs/engine/00_formats.ipynb #2cad400a
+# %% ../nbs/engine/00_formats.ipynb #718f560d
 def stretch(values:np.ndarray, # any numbers
             low:float,         # shown black
             high:float         # shown white
@@ -125,7 +125,7 @@ def stretch(values:np.ndarray, # any numbers
     share = (np.nan_to_num(values.astype(float), nan=low) - low)/(high - low)
     return np.round(255*np.clip(share, 0, 1)).astype(np.uint8)
 
-# %% ../nbs/engine/00_formats.ipynb #21ed0d2d
+# %% ../nbs/engine/00_formats.ipynb #3f84a73d
 def square_pixels(im:Image.Image, # grey
                   height:float,   # of a pixel, mm
                   width:float,    # of a pixel, mm
@@ -141,7 +141,7 @@ def square_pixels(im:Image.Image, # grey
         raise Image.DecompressionBombError
     return im.resize(size, Image.Resampling.BILINEAR)
 
-# %% ../nbs/engine/00_formats.ipynb #13c2c4a5
+# %% ../nbs/engine/00_formats.ipynb #93fc603d
 _ELEMENTS = """SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows
     Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation
     RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData
@@ -192,7 +192,7 @@ def open_dicom(content:bytes # of a file
                                           else uid.ExplicitVRLittleEndian)
     return ds
 
-# %% ../nbs/engine/00_formats.ipynb #e0ebcc07
+# %% ../nbs/engine/00_formats.ipynb #3957018a
 def check_dicom(ds,            # see `open_dicom`
                 max_pixels:int # rows times columns above which it is refused
                ):
@@ -219,7 +219,7 @@ def check_dicom(ds,            # see `open_dicom`
     elif stored > 2*promised + 65536:
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
 
-# %% ../nbs/engine/00_formats.ipynb #f4fb42ae
+# %% ../nbs/engine/00_formats.ipynb #4a8b354b
 class PixelServer:
     "A process apart that unpacks with gdcm; it is started when needed, and again if it died."
     def __init__(self,
@@ -282,7 +282,7 @@ def _serve_pixels():
         give.write(len(out.getvalue()).to_bytes(8, "little") + out.getvalue())
         give.flush()
 
-# %% ../nbs/engine/00_formats.ipynb #2df64103
+# %% ../nbs/engine/00_formats.ipynb #05df4d2e
 _APART = PixelServer()
 
 
@@ -306,7 +306,7 @@ def stored_pixels(ds # see `open_dicom`
     ds.save_as(out)
     return _APART.ask(out.getvalue())
 
-# %% ../nbs/engine/00_formats.ipynb #04c4b4f0
+# %% ../nbs/engine/00_formats.ipynb #bf49a402
 def dicom_grey(ds          # see `open_dicom`, one channel
               )->np.ndarray: # uint8 [H,W]
     "The grey levels of a DICOM slice, as its window shows them."
@@ -334,7 +334,7 @@ def _by_table(values, ds):
     inside = np.clip(np.rint(values), first, first + (entries or 2**16) - 1)
     return pixels.apply_voi(inside.astype(int), ds)
 
-# %% ../nbs/engine/00_formats.ipynb #1cda3baa
+# %% ../nbs/engine/00_formats.ipynb #c4eff239
 def read_dicom(content:bytes,            # of a file
                max_pixels:int=50_000_000 # rows times columns above which it is refused
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -361,7 +361,7 @@ def _colours(ds):
         white = np.iinfo(values.dtype).max
     return Image.fromarray(stretch(values, 0, white))
 
-# %% ../nbs/engine/00_formats.ipynb #3ceb3997
+# %% ../nbs/engine/00_formats.ipynb #05198f89
 def unpack(content:bytes, # of a file that may be packed by gzip
            limit:int      # bytes that it may unpack to; more are not held
           )->bytes:
@@ -375,7 +375,7 @@ def unpack(content:bytes, # of a file that may be packed by gzip
                       "volume: cut a part of it")
     return found
 
-# %% ../nbs/engine/00_formats.ipynb #24308578
+# %% ../nbs/engine/00_formats.ipynb #ec4c4d22
 def check_volume(image,         # nibabel image, not yet read
                  stored:int,    # bytes of its file
                  max_pixels:int # twice as many voxels are refused
@@ -398,7 +398,7 @@ def check_volume(image,         # nibabel image, not yet read
         raise NoSlice("a NIfTI file that ends before its voxels do: copy it again")
     return shape + [1]*(3 - len(shape))
 
-# %% ../nbs/engine/00_formats.ipynb #0b838eb3
+# %% ../nbs/engine/00_formats.ipynb #5f156ed7
 # numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
 # is shown black and white; kind of numbers
 Volume = namedtuple("Volume", "values affine range mode")
@@ -435,7 +435,7 @@ def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or n
     return Volume(nib.apply_orientation(values, turn),
                   image.affine @ nib.orientations.inv_ornt_aff(turn, shape), ends, mode)
 
-# %% ../nbs/engine/00_formats.ipynb #ad5c4305
+# %% ../nbs/engine/00_formats.ipynb #147e2057
 PLANES = ("sagittal", "coronal", "axial")       # by the axis that a slice is at right angles to
 
 def cut_slice(volume:Volume, # see `read_volume`
@@ -450,7 +450,7 @@ def cut_slice(volume:Volume, # see `read_volume`
     width,height = np.delete(nib.affines.voxel_sizes(volume.affine), axis)
     return square_pixels(Image.fromarray(grey), height, width)
 
-# %% ../nbs/engine/00_formats.ipynb #0d7678b7
+# %% ../nbs/engine/00_formats.ipynb #df3e6152
 def read_nifti(content:bytes,            # of a file
                max_pixels:int=50_000_000 # see `read_volume`
               )->Image.Image: # mode "L", pixels square; `info` holds its "facts"
@@ -463,7 +463,7 @@ def read_nifti(content:bytes,            # of a file
     grey.info = dict(facts=FileFacts(width, height, len(content), volume.mode, "NIfTI", False))
     return grey
 
-# %% ../nbs/engine/00_formats.ipynb #ed4e90ad
+# %% ../nbs/engine/00_formats.ipynb #cb122131
 def file_kind(content:bytes # of a file
              )->str:        # "DICOM", "NIfTI", or "" for whatever Pillow may know
     "What kind of file this is."
@@ -480,7 +480,7 @@ def file_kind(content:bytes # of a file
                 return ""
     return "NIfTI" if _nifti_kind(content) else ""
 
-# %% ../nbs/engine/00_formats.ipynb #73d4b42c
+# %% ../nbs/engine/00_formats.ipynb #6f505b06
 def decode(content:bytes,            # of a file
            max_pixels:int=50_000_000 # width times height above which it is refused
           )->Image.Image: # mode "L", upright; `info` holds its "facts" (`FileFacts`), no more
@@ -496,7 +496,7 @@ def decode(content:bytes,            # of a file
     except Exception as e:
         raise NoSlice(f"a damaged {kind} file ({type(e).__name__}): copy it again") from None
 
-# %% ../nbs/engine/00_formats.ipynb #a4e81517
+# %% ../nbs/engine/00_formats.ipynb #87fb9af0
 def pick_slices(volume:Volume,         # see `read_volume`
                 plane:str="axial",     # one of `PLANES`
                 at:int|None=None,      # one slice, from 0; None: the middle, or by `mask`
@@ -524,7 +524,7 @@ def pick_slices(volume:Volume,         # see `read_volume`
         raise ValueError("the mask is empty: give an index or none")
     return sorted(i for i in most.tolist() if lesion[i])
 
-# %% ../nbs/engine/00_formats.ipynb #e9485e8e
+# %% ../nbs/engine/00_formats.ipynb #b5d70d94
 def write_slices(path:str|Path,          # NIfTI file
                  out:str|Path,           # folder; made if needed
                  plane:str="axial",      # one of `PLANES`
