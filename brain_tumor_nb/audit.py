@@ -21,6 +21,7 @@ from .core import (Figure, Section, Table, figure_png, new_axes, section_text,
                                  write_file, write_page)
 from .data import MRIFolder, data_hash, is_simulated
 from .duplicates import ALIKE, Near, near_pairs, thumbnail, thumbnails
+from .formats import named_format
 from .known import image_hash, image_hashes, known_rows, known_set
 from .splitting import (Split, connect, describe_subjects, find_groups, make_folds,
                                       read_subjects, show_groups)
@@ -108,13 +109,12 @@ def describe_sizes(sizes # (width, height) of each slice, at least one
 
 # %% ../nbs/trust/11_audit.ipynb #ad3759a0
 def misnamed(folder:MRIFolder, # an opened folder
-             formats           # one a slice, as Pillow calls them
+             formats           # one a slice, see `FileFacts`
             )->list: # [path, format] of each
     "Files whose content is of another format than their extension says."
-    ends = Image.registered_extensions()
     # MPO: a JPEG with a preview behind it
     return [[p, f] for p,f in zip(folder.paths, formats)
-            if ends.get(Path(p).suffix.lower()) != {"MPO": "JPEG"}.get(f, f)]
+            if named_format(p) not in (None, {"MPO": "JPEG"}.get(f, f))]
 
 # %% ../nbs/trust/11_audit.ipynb #d3af7d84
 def write_manifest(folder:MRIFolder, # an opened folder

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'evaluate_command', 'predict_command',
-           'explain_command', 'sweep_command', 'compare_command', 'robustness_command', 'clinical_command',
-           'audit_command', 'doctor_command', 'download_command', 'main']
+           'explain_command', 'slices_command', 'sweep_command', 'compare_command', 'robustness_command',
+           'clinical_command', 'audit_command', 'doctor_command', 'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
 import csv
@@ -298,6 +298,24 @@ def explain_command(run, images, out, method):
         others = "; the others were drawn"*(bad < len(files))
         raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above"
                                    f"{others}")
+
+# %% ../nbs/engine/40_cli.ipynb #39842779
+@cli.command("slices")
+@click.argument("volume", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default="slices", show_default=True,
+              help="Folder for the slices.")
+@click.option("--plane", type=click.Choice(["axial", "coronal", "sagittal"]), default="axial",
+              show_default=True, help="How the volume is cut.")
+@click.option("--at", type=int, help="Index of one slice, from 0.  [default: the middle]")
+@click.option("--mask", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="NIfTI file with the lesion: cut where it covers most, and write masks too.")
+@click.option("--count", type=click.IntRange(1), default=1, show_default=True,
+              help="Slices to write at most.")
+def slices_command(volume, out, plane, at, mask, count):
+    "Cut slices from a NIfTI VOLUME, as radiologists look at them; prints the PNG files."
+    from brain_tumor_nb.formats import write_slices
+    for file in write_slices(volume, out, plane, at, mask, count):
+        click.echo(file.as_posix())
 
 # %% ../nbs/engine/40_cli.ipynb #cd7f26c0
 @cli.command("sweep")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.datasets.folder import IMG_EXTENSIONS, has_file_allowed_extension
 
 from .data import list_files, read_image, read_manifest, resize_image
+from .formats import is_picture
 from .learners import look_each, predict_each
 from .training import Config
 
@@ -30,11 +30,11 @@ def list_pictures(path:str|Path # a picture, or a folder of pictures and of fold
     for folder in (path.absolute().parent, *(f.parent for f in files if f.name == "manifest.csv")):
         masks |= _masks(folder)
     def is_slice(file):
-        return (has_file_allowed_extension(file.name, IMG_EXTENSIONS)
-                and os.path.abspath(file) not in masks)
+        return is_picture(file) and os.path.abspath(file) not in masks
     good = [file for file in files if is_slice(file)]
     if not good:
-        raise ValueError(f"{path} holds no picture: give a folder of JPEG or PNG files")
+        raise ValueError(f"{path} holds no picture: give a folder of JPEG, PNG, DICOM or "
+                         "NIfTI files")
     return good, sorted(set(files) - set(good))
 
 
