@@ -6,7 +6,7 @@
 __all__ = ['SURE', 'KEYS', 'COLUMNS', 'DESK_JS', 'DESK_CSS', 'Study', 'draw_study', 'case_image', 'show_case', 'read_answers',
            'Session', 'reading_desk', 'reading_study', 'answer_probs', 'Reading', 'load_readings']
 
-# %% ../nbs/engine/24_desk.ipynb #364dccc8
+# %% ../nbs/engine/24_desk.ipynb #9804a1e4
 import base64
 import csv
 import hashlib
@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-# %% ../nbs/engine/24_desk.ipynb #5a41aabc
+# %% ../nbs/engine/24_desk.ipynb #8f956b58
 from .core import figure_png, new_axes
 from .data import MRIFolder, find_data, resize_image
 from .predictions import Predictions
 from .splitting import find_groups
 
-# %% ../nbs/engine/24_desk.ipynb #181565d8
+# %% ../nbs/engine/24_desk.ipynb #aa7e1ac3
 @dataclass
 class Study:
     "Some slices of a folder, at most one per subject."
@@ -49,7 +49,7 @@ class Study:
         rng = np.random.default_rng(list(who))
         return rng.permutation(len(self.cases)).tolist()
 
-# %% ../nbs/engine/24_desk.ipynb #99300d89
+# %% ../nbs/engine/24_desk.ipynb #4c43efa6
 def draw_study(folder:MRIFolder, # an opened folder
                n:int=40,         # slices, equally many of each class
                seed:int=0,       # decides which, and their order
@@ -75,7 +75,7 @@ def draw_study(folder:MRIFolder, # an opened folder
                          "folder")
     return Study(folder, cases, groups, seed)
 
-# %% ../nbs/engine/24_desk.ipynb #54bfe34c
+# %% ../nbs/engine/24_desk.ipynb #8ab66b21
 SURE = "guess", "unsure", "fairly sure", "sure", "certain"      # confidence 1 to 5
 KEYS = "qwert"                                                  # the key of each
 
@@ -101,7 +101,7 @@ def show_case(study:Study, # what is read
     ax.set_xlabel(f"{classes}\n{sure}\n[Enter] confirms, [p] pauses", fontsize=9, linespacing=1.7)
     return ax
 
-# %% ../nbs/engine/24_desk.ipynb #edc09e46
+# %% ../nbs/engine/24_desk.ipynb #64c83fb9
 COLUMNS = ["study", "reader", "order", "slice", "answer", "confidence", "seconds", "help"]
 
 
@@ -154,7 +154,7 @@ def read_answers(file,       # a CSV file, perhaps not there yet
         rows.append(row)
     return rows
 
-# %% ../nbs/engine/24_desk.ipynb #e0ed9680
+# %% ../nbs/engine/24_desk.ipynb #e130ba74
 class Session:
     "What one reader has answered, alone or with help, kept answer by answer."
     def __init__(self,
@@ -220,7 +220,7 @@ def _append(file, cells):
         f.flush()
         os.fsync(f.fileno())
 
-# %% ../nbs/engine/24_desk.ipynb #96b7b872
+# %% ../nbs/engine/24_desk.ipynb #eaa7106a
 DESK_JS = """
 function render({model, el}) {
   const keys = [...model.get("letters")], pressed = {answer: null, sure: null};
@@ -350,7 +350,7 @@ function render({model, el}) {
 export default {render};
 """
 
-# %% ../nbs/engine/24_desk.ipynb #f6a0930b
+# %% ../nbs/engine/24_desk.ipynb #34c8d1ce
 DESK_CSS = """
 .btnb-desk {background: #fff; color: #111; font: 15px/1.4 sans-serif; padding: 12px;
   max-width: 760px; border: 1px solid #767676; border-radius: 6px}
@@ -370,7 +370,7 @@ DESK_CSS = """
 .btnb-note {min-height: 1.4em; color: #a00000}
 """
 
-# %% ../nbs/engine/24_desk.ipynb #27bcf793
+# %% ../nbs/engine/24_desk.ipynb #be040283
 def reading_desk(session:Session # one reader's
                 ): # a widget; in what shows none, a picture of one case
     "The page on which a reader answers; an answer is kept before the next slice is sent."
@@ -419,7 +419,7 @@ def _take(desk, session, sent):
         return
     desk.case = _page(session)
 
-# %% ../nbs/engine/24_desk.ipynb #6efd628a
+# %% ../nbs/engine/24_desk.ipynb #a9866f7a
 def reading_study(data=None,        # a folder, "sample" or "phantom", see `find_data`
                   file="answers.csv", # where the answers go; the same file goes on
                   reader:str="me",  # a name
@@ -437,7 +437,7 @@ def reading_study(data=None,        # a folder, "sample" or "phantom", see `find
         print(f"{e.name} is missing, so this is a picture: pip install 'brain_tumor_nb[labs]'")
         return show_case(study, session.order[0])
 
-# %% ../nbs/engine/24_desk.ipynb #293abdac
+# %% ../nbs/engine/24_desk.ipynb #00f311de
 def answer_probs(called,     # int [N], the class that each answer names
                  confidence, # int [N], 1 to 5
                  classes:int # how many there are
@@ -448,7 +448,7 @@ def answer_probs(called,     # int [N], the class that each answer names
     probs[np.arange(len(called)),called] = top
     return probs
 
-# %% ../nbs/engine/24_desk.ipynb #146f17a8
+# %% ../nbs/engine/24_desk.ipynb #e0599260
 @dataclass
 class Reading:
     "What one reader answered in one session."

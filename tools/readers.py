@@ -15,10 +15,11 @@ import numpy as np
 from scipy.stats import norm
 
 from brain_tumor_nb.core import write_rows
+from brain_tumor_nb.desk import answer_probs
 from brain_tumor_nb.evaluation import auroc_parts, wilson
 from brain_tumor_nb.predictions import Predictions
-from brain_tumor_nb.readers import (answer_probs, kappa, mean_over_readers, part_covariance,
-                                    share_difference, simulated_readers, true_auroc)
+from brain_tumor_nb.readers import (kappa, mean_over_readers, part_covariance, share_difference,
+                                    simulated_readers, true_auroc)
 
 OUT = Path(__file__).resolve().parent.parent/"nbs/aims/readers_coverage.csv"
 ALONE, HELPED = 1.5, 1.9            # gaps between the two kinds of cases
