@@ -6,7 +6,7 @@
 __all__ = ['SURE', 'KEYS', 'COLUMNS', 'DESK_JS', 'DESK_CSS', 'Study', 'draw_study', 'case_image', 'show_case', 'read_answers',
            'Session', 'reading_desk', 'reading_study', 'answer_probs', 'Reading', 'load_readings']
 
-# %% ../nbs/engine/24_desk.ipynb #9804a1e4
+# %% ../nbs/engine/24_desk.ipynb #c5424769
 import base64
 import csv
 import hashlib
@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-# %% ../nbs/engine/24_desk.ipynb #8f956b58
+# %% ../nbs/engine/24_desk.ipynb #4f80c305
 from .core import figure_png, new_axes
 from .data import MRIFolder, find_data, resize_image
 from .predictions import Predictions
 from .splitting import find_groups
 
-# %% ../nbs/engine/24_desk.ipynb #aa7e1ac3
+# %% ../nbs/engine/24_desk.ipynb #65c36347
 @dataclass
 class Study:
     "Some slices of a folder, at most one per subject."
@@ -49,7 +49,7 @@ class Study:
         rng = np.random.default_rng(list(who))
         return rng.permutation(len(self.cases)).tolist()
 
-# %% ../nbs/engine/24_desk.ipynb #4c43efa6
+# %% ../nbs/engine/24_desk.ipynb #d70d1a80
 def draw_study(folder:MRIFolder, # an opened folder
                n:int=40,         # slices, equally many of each class
                seed:int=0,       # decides which, and their order
@@ -75,7 +75,7 @@ def draw_study(folder:MRIFolder, # an opened folder
                          "folder")
     return Study(folder, cases, groups, seed)
 
-# %% ../nbs/engine/24_desk.ipynb #8ab66b21
+# %% ../nbs/engine/24_desk.ipynb #f7b842a4
 SURE = "guess", "unsure", "fairly sure", "sure", "certain"      # confidence 1 to 5
 KEYS = "qwert"                                                  # the key of each
 
@@ -101,7 +101,7 @@ def show_case(study:Study, # what is read
     ax.set_xlabel(f"{classes}\n{sure}\n[Enter] confirms, [p] pauses", fontsize=9, linespacing=1.7)
     return ax
 
-# %% ../nbs/engine/24_desk.ipynb #64c83fb9
+# %% ../nbs/engine/24_desk.ipynb #9a22745f
 COLUMNS = ["study", "reader", "order", "slice", "answer", "confidence", "seconds", "help"]
 
 
@@ -154,7 +154,7 @@ def read_answers(file,       # a CSV file, perhaps not there yet
         rows.append(row)
     return rows
 
-# %% ../nbs/engine/24_desk.ipynb #e130ba74
+# %% ../nbs/engine/24_desk.ipynb #9f3e7663
 class Session:
     "What one reader has answered, alone or with help, kept answer by answer."
     def __init__(self,
@@ -203,7 +203,8 @@ class Session:
 def _hint(help, path):
     "What the model says of a slice, as a reader is told."
     if path not in help.paths:
-        raise ValueError(f"the help says nothing of {path}: draw the study among=help.paths")
+        raise ValueError(f"the help says nothing of {path}: draw from among=help.paths, with help "
+                         "and without")
     probs = help.probs[help.paths.index(path)]
     return f"{help.classes[probs.argmax()]} {probs.max():.0%}"
 
@@ -220,7 +221,7 @@ def _append(file, cells):
         f.flush()
         os.fsync(f.fileno())
 
-# %% ../nbs/engine/24_desk.ipynb #eaa7106a
+# %% ../nbs/engine/24_desk.ipynb #b41cfb29
 DESK_JS = """
 function render({model, el}) {
   const keys = [...model.get("letters")], pressed = {answer: null, sure: null};
@@ -316,6 +317,12 @@ function render({model, el}) {
                 sure: pressed.sure + 1, seconds: spent/1000});
     draw();
     note.textContent = "saving …";
+    setTimeout(late, 8000, model.get("case").number);
+  }
+  function late(number) {
+    if (sent && model.get("case").number === number && !model.get("problem"))
+      note.textContent = "Not kept yet. If the kernel has stopped, run the cell again: "
+        + "the reading goes on with this case.";
   }
   function next() {
     pressed.answer = pressed.sure = null;
@@ -350,7 +357,7 @@ function render({model, el}) {
 export default {render};
 """
 
-# %% ../nbs/engine/24_desk.ipynb #34c8d1ce
+# %% ../nbs/engine/24_desk.ipynb #91ac6ce3
 DESK_CSS = """
 .btnb-desk {background: #fff; color: #111; font: 15px/1.4 sans-serif; padding: 12px;
   max-width: 760px; border: 1px solid #767676; border-radius: 6px}
@@ -370,7 +377,7 @@ DESK_CSS = """
 .btnb-note {min-height: 1.4em; color: #a00000}
 """
 
-# %% ../nbs/engine/24_desk.ipynb #be040283
+# %% ../nbs/engine/24_desk.ipynb #d5927b1e
 def reading_desk(session:Session # one reader's
                 ): # a widget; in what shows none, a picture of one case
     "The page on which a reader answers; an answer is kept before the next slice is sent."
@@ -415,21 +422,22 @@ def _take(desk, session, sent):
         session.answer(session.study.folder.classes[sent["answer"]], sent["sure"],
                        sent["seconds"])
     except (OSError, ValueError) as e:
-        desk.problem = f"Not kept: {e}"
+        desk.problem = f"Not kept: {e}. Run the cell again to go on."
         return
     desk.case = _page(session)
 
-# %% ../nbs/engine/24_desk.ipynb #a9866f7a
+# %% ../nbs/engine/24_desk.ipynb #1048dbcf
 def reading_study(data=None,        # a folder, "sample" or "phantom", see `find_data`
                   file="answers.csv", # where the answers go; the same file goes on
                   reader:str="me",  # a name
                   n:int=40,         # slices, one per subject, equally many of each class
                   seed:int=0,       # decides which, and their order
-                  help=None         # `Predictions` whose answers the reader is shown; None: alone
+                  help=None,        # `Predictions` whose answers the reader is shown; None: alone
+                  among=None        # paths to draw from, the same in both sessions; None: all
                  ):                 # a widget, or a picture of one case where it is not installed
     "Read slices in JupyterLab; run the cell again to go on."
     folder = MRIFolder(find_data(data))
-    study = draw_study(folder, n, seed, None if help is None else help.paths)
+    study = draw_study(folder, n, seed, among)
     session = Session(study, reader, file, help)
     try:
         return reading_desk(session)
@@ -437,7 +445,7 @@ def reading_study(data=None,        # a folder, "sample" or "phantom", see `find
         print(f"{e.name} is missing, so this is a picture: pip install 'brain_tumor_nb[labs]'")
         return show_case(study, session.order[0])
 
-# %% ../nbs/engine/24_desk.ipynb #00f311de
+# %% ../nbs/engine/24_desk.ipynb #f6af8f07
 def answer_probs(called,     # int [N], the class that each answer names
                  confidence, # int [N], 1 to 5
                  classes:int # how many there are
@@ -448,7 +456,7 @@ def answer_probs(called,     # int [N], the class that each answer names
     probs[np.arange(len(called)),called] = top
     return probs
 
-# %% ../nbs/engine/24_desk.ipynb #e0599260
+# %% ../nbs/engine/24_desk.ipynb #ee6b4f1c
 @dataclass
 class Reading:
     "What one reader answered in one session."
