@@ -6,18 +6,18 @@
 __all__ = ['SPREAD', 'kappa', 'share_difference', 'compare_readings', 'part_covariance', 'mean_over_readers',
            'obuchowski_rockette', 'true_auroc', 'simulated_readers', 'seconds_per_slice']
 
-# %% ../nbs/aims/24_readers.ipynb #46cf9e4b
+# %% ../nbs/aims/24_readers.ipynb #3c18d147
 import time
 from math import sqrt
 
 import numpy as np
 
-# %% ../nbs/aims/24_readers.ipynb #7493da16
+# %% ../nbs/aims/24_readers.ipynb #62e7de53
 from .evaluation import class_parts, wilson
 from .intervals import aligned, compare_auroc, mcnemar
 from .predictions import Predictions
 
-# %% ../nbs/aims/24_readers.ipynb #a6ab37f5
+# %% ../nbs/aims/24_readers.ipynb #22f46fa1
 def kappa(a,          # [N], what one reader says, numbers or text
           b,          # [N], what the other says
           groups=None # int [N], what belongs together; None: each slice alone
@@ -41,7 +41,7 @@ def kappa(a,          # [N], what one reader says, numbers or text
     return dict(value=float(value), low=float(max(-1, value - half)),
                 high=float(min(1, value + half)))
 
-# %% ../nbs/aims/24_readers.ipynb #0e8686c1
+# %% ../nbs/aims/24_readers.ipynb #a5a604ff
 def share_difference(a:Predictions,  # of one reader or model
                      b:Predictions,  # of another, on the same slices
                      label=None      # only slices of this class; None: all
@@ -63,7 +63,7 @@ def share_difference(a:Predictions,  # of one reader or model
                 low=max(-1., float(d/total - half)), high=min(1., float(d/total + half)),
                 p=mcnemar(a, b, groups)["p"])
 
-# %% ../nbs/aims/24_readers.ipynb #024080a9
+# %% ../nbs/aims/24_readers.ipynb #b9c4f431
 def compare_readings(a:Predictions, # of one reader or model
                      b:Predictions  # of another, on the same slices
                     )->dict:        # name of a measure to a dictionary, see `share_difference`
@@ -76,7 +76,7 @@ def compare_readings(a:Predictions, # of one reader or model
         found["AUROC"] = dict(a=class_parts(a)[0], b=class_parts(b)[0], **compare_auroc(a, b))
     return found
 
-# %% ../nbs/aims/24_readers.ipynb #67150e40
+# %% ../nbs/aims/24_readers.ipynb #c2660696
 def part_covariance(parts,      # float [M,R,N], of M AUROCs, see `class_parts`
                     groups=None # int [N], what belongs together; None: each slice alone
                    )->np.ndarray: # float [M,M]
@@ -92,7 +92,7 @@ def part_covariance(parts,      # float [M,R,N], of M AUROCs, see `class_parts`
     own = kinds/(kinds - 1) - both
     return np.einsum("mrg,lrg,r->ml", sums, sums, own) + both*total @ total.T
 
-# %% ../nbs/aims/24_readers.ipynb #fa1db4c5
+# %% ../nbs/aims/24_readers.ipynb #dcb3c302
 def mean_over_readers(values,           # float [R], one per reader
                       cov,              # float [R,R], how they vary with the patients
                       fixed:bool=False  # these readers alone; False: drawn from more of them
@@ -116,7 +116,7 @@ def mean_over_readers(values,           # float [R], one per reader
     return dict(value=mean, low=float(mean - half), high=float(mean + half), se=float(se),
                 df=float(df), p=p)
 
-# %% ../nbs/aims/24_readers.ipynb #a2aacd7e
+# %% ../nbs/aims/24_readers.ipynb #58a43030
 def obuchowski_rockette(readers:list,     # `Predictions` of each reader, on the same slices
                         others=None,      # the same readers otherwise, such as with help; or one
                         # model's `Predictions`; None: the readers' AUROC by itself
@@ -140,7 +140,7 @@ def obuchowski_rockette(readers:list,     # `Predictions` of each reader, on the
         found |= dict(p=None, low=max(0., found["low"]), high=min(1., found["high"]))
     return found
 
-# %% ../nbs/aims/24_readers.ipynb #ce12b647
+# %% ../nbs/aims/24_readers.ipynb #2bc19afe
 # variances: of a reader and of a reader with a modality, once per kind of case; of a case, of a
 # case with a modality, of a reader with a case, and the rest: these four add up to 1
 SPREAD = dict(reader=.02, reader_modality=.02, case=.3, case_modality=.2, reader_case=.2, rest=.3)
@@ -169,7 +169,7 @@ def simulated_readers(y,            # int or bool [N], the truth
     both = part("reader_case", 1, readers, n) + part("rest", t, readers, n)
     return np.asarray(gaps)[:,None,None]*y + who[:,:,y] + what + both
 
-# %% ../nbs/aims/24_readers.ipynb #ced79ed7
+# %% ../nbs/aims/24_readers.ipynb #e27d6ed8
 def seconds_per_slice(predict,      # a function of `pixels`, such as a learner's `predict`
                       pixels,       # what it is given, one slice or more
                       repeats:int=3 # how often; the fastest counts
