@@ -1,8 +1,10 @@
 "Notebooks as a student meets them: JupyterLab in a browser, Run All Cells, look."
+import csv
 import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +12,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from brain_tumor_nb.data import MRIFolder, find_data
+from brain_tumor_nb.desk import KEYS, draw_study, load_readings
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER = next(filter(None, map(shutil.which, ["google-chrome", "chromium", "chromium-browser"])),
@@ -126,3 +132,115 @@ def test_in_jupyterlab(lab, name, tmp_path, request):
     assert all(cell["execution_count"] for cell in after), "not every cell was run"
     assert shown == pictures, (f"{pictures} pictures are stored, {shown} appeared; "
                                f"see {screenshot}")
+
+
+READING = """
+import gzip, os
+from pathlib import Path
+from brain_tumor_nb.data import MRIFolder, find_data
+from brain_tumor_nb.desk import Session, draw_study, reading_desk
+from brain_tumor_nb.predictions import Predictions
+Path("pid").write_text(str(os.getpid()))
+study = draw_study(MRIFolder(find_data("sample")), 21)
+kept = Path("../studies/predictions/cheng/patients-frozen.csv.gz")
+Path("model.csv").write_bytes(gzip.decompress(kept.read_bytes()))
+model = Predictions.load("model.csv")
+reading_desk(Session(study, "READER", "answers.csv", AIDED))
+"""
+READY = ".btnb-desk button[aria-keyshortcuts='1']:enabled"      # the slice is there
+SESSIONS = [("script A", False), ("script A", True), ("script B", False), ("script B", True)]
+
+
+def scripted(study, reader, aided):
+    "What a script answers, case by case in its order: (class, confidence from 0 to 4)."
+    rng = np.random.default_rng([*reader.encode(), aided])
+    said = []
+    for k in study.order(reader, aided):
+        truth = study.folder.targets[study.cases[k]]
+        right = rng.random() < (.85 if aided else .7)
+        wrong = (truth + rng.integers(1, 3)) % 3
+        said.append((int(truth if right else wrong), int(rng.integers(2 if right else 0, 5))))
+    return said
+
+
+def open_desk(page, address, number):
+    "A notebook of one cell, run: the desk in its output."
+    page.goto(address)
+    idle = page.get_by_text("Python 3 (ipykernel) | Idle")
+    idle.or_(page.get_by_text("python3 | Idle")).first.wait_for(timeout=120_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.get_by_text(f"Case {number} of 21: press p or start").wait_for(timeout=120_000)
+    return page.locator(".btnb-desk")
+
+
+def answer(page, desk, number, said, by_key):
+    "One case, by the keyboard alone or the mouse alone."
+    page.wait_for_selector(READY)
+    desk.get_by_text(f"Case {number} of 21", exact=True).wait_for()
+    assert desk.inner_html().count("glioma") <= 2           # a button, and what the model says
+    words = [str(said[0] + 1), KEYS[said[1]], "Enter"]
+    for word in words:
+        if by_key:
+            page.keyboard.press(word)
+        else:
+            desk.locator(f"button[aria-keyshortcuts='{word}']").click()
+
+
+@pytest.mark.long
+def test_reading_study(lab, tmp_path, request):
+    "Four sessions by keyboard and mouse, one killed and resumed, give the committed answers."
+    if BROWSER is None:
+        pytest.fail("no chromium on this machine (Debian: apt install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    study, home = draw_study(MRIFolder(find_data("sample")), 21), tmp_path/"nbs"/"aims"
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER,
+                                         args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1180, "height": 1040})
+        for session, (reader, aided) in enumerate(SESSIONS):
+            code = READING.strip().replace("READER", reader)
+            code = code.replace("AIDED", "model" if aided else "None")
+            cell = dict(cell_type="code", source=code, metadata={}, outputs=[],
+                        execution_count=None, id="desk")
+            kernel = dict(kernelspec=dict(display_name="python3", language="python",
+                                          name="python3"))
+            (home/f"reading{session}.ipynb").write_text(json.dumps(dict(
+                cells=[cell], metadata=kernel, nbformat=4, nbformat_minor=5)))
+            address = lab.format(f"aims/reading{session}.ipynb")
+            desk = open_desk(page, address, 1)
+            desk.focus()
+            page.keyboard.press("p")
+            for k, said in enumerate(scripted(study, reader, aided)):
+                if session == 0 and k == 10:                # the kernel dies in the middle
+                    desk.get_by_text("Case 11 of 21", exact=True).wait_for()
+                    os.kill(int((home/"pid").read_text()), signal.SIGKILL)
+                    time.sleep(3)
+                    desk = open_desk(page, address, 11)
+                    desk.locator("button", has_text="start").click()    # then keys alone
+                if session == 1 and k == 5:                 # a pause hides the slice
+                    page.wait_for_selector(READY)
+                    page.keyboard.press("p")
+                    page.locator(".btnb-frame img").wait_for(state="hidden")
+                    time.sleep(4)
+                    page.keyboard.press("p")
+                if (session, k) == (3, 7):
+                    page.wait_for_selector(READY)
+                    desk.scroll_into_view_if_needed()
+                    page.keyboard.press(str(said[0] + 1))
+                    page.screenshot(path=tmp_path/"desk.png")
+                by_key = (session, k % 2) in {(0, 0), (0, 1), (2, 0), (3, 0)}
+                answer(page, desk, k + 1, said, by_key)
+            page.get_by_text("All 21 cases are read").wait_for()
+            assert page.locator(".jp-Cell").count() == 1, "keys of the desk reached JupyterLab"
+            page.screenshot(path=tmp_path/f"end{session}.png")
+        browser.close()
+    found = load_readings(home/"answers.csv", study)
+    assert [len(r.pred) for r in found] == [21]*4
+    assert 0 < max(r.seconds.max() for r in found) < 4, "the pause was counted"
+    with open(ROOT/"nbs/aims/readers_session.csv", newline="", encoding="utf-8") as kept:
+        with open(home/"answers.csv", newline="", encoding="utf-8") as new:
+            both = [list(csv.DictReader(file)) for file in (kept, new)]
+    for row in (*both[0], *both[1]):
+        row.pop("seconds")
+    assert both[0] == both[1]

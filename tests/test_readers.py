@@ -1,0 +1,121 @@
+"Answers of people: awkward files, no front end, the tool that measures the table."
+import csv
+import subprocess
+import sys
+
+import pandas
+import pytest
+
+from brain_tumor_nb.data import MRIFolder, find_data
+from brain_tumor_nb.desk import (COLUMNS, DESK_JS, Session, draw_study, load_readings,
+                                 read_answers, reading_desk)
+
+
+@pytest.fixture(scope="module")
+def study():
+    "Six slices of the sample."
+    return draw_study(MRIFolder(find_data("sample")), 6)
+
+
+@pytest.fixture
+def answered(study, tmp_path):
+    "The file of two readers, each with all six slices read."
+    file = tmp_path/"answers.csv"
+    for reader in ("anna", "Ben, O'Hara \"jr\""):
+        session = Session(study, reader, file)
+        while session.case is not None:
+            session.answer("glioma", 4, 1.5)
+    return file
+
+
+def test_other_tools_read_the_answers(answered, study):
+    "A name with commas and quotation marks survives; pandas agrees."
+    table = pandas.read_csv(answered, keep_default_na=False)
+    assert list(table) == COLUMNS and len(table) == 12
+    assert set(table["reader"]) == {"anna", "Ben, O'Hara \"jr\""}
+    assert [len(r.pred) for r in load_readings(answered, study)] == [6, 6]
+
+
+def test_file_cut_anywhere(answered, study):
+    "Whatever a power failure leaves of a file, reading goes on and ends with the same answers."
+    whole = answered.read_bytes()
+    first = b"".join(whole.splitlines(keepends=True)[:7])   # the header and anna's lines
+    for end in range(0, len(first), 7):
+        answered.write_bytes(first[:end])
+        session = Session(study, "anna", answered)
+        while session.case is not None:
+            session.answer("glioma", 4, 1.5)
+        assert answered.read_bytes() == first, end
+
+
+LINE = "{key},anna,1,{name},glioma,4,1.5,"
+WRONG = {"of another study": ("00000000,anna,1,{name},glioma,4,1.5,", "is of another study"),
+         "too few cells": ("{key},anna,1,{name},glioma,4,1.5", "line 2 is no answer"),
+         "too many cells": (LINE + ",", "line 2 is no answer"),
+         "no such slice": ("{key},anna,1,../x,glioma,4,1.5,", "line 2 is no answer"),
+         "no such class": ("{key},anna,1,{name},<b>,4,1.5,", "'<b>' is none of"),
+         "half a confidence": ("{key},anna,1,{name},glioma,4.5,1.5,", "is not 1, 2, 3, 4 or 5"),
+         "endless": ("{key},anna,1,{name},glioma,4,inf,", "no time"),
+         "no number": ("{key},anna,one,{name},glioma,4,1.5,", "line 2 is no answer")}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_awkward_lines(name, study, tmp_path):
+    "One line says what is wrong, and the file stays as it was."
+    line, words = WRONG[name]
+    file = tmp_path/"answers.csv"
+    text = ",".join(COLUMNS) + "\n" + line.format(key=study.key, name=study.names[0]) + "\n"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError) as e:
+        Session(study, "anna", file)
+    assert words in str(e.value) and "\n" not in str(e.value)
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_awkward_files(study, tmp_path):
+    "A picture, a table saved with semicolons, and another encoding are refused; a BOM is not."
+    file = tmp_path/"answers.csv"
+    for data, words in ((b"\x89PNG\r\n\x1a\n\xff\n", "not UTF-8"),
+                        (";".join(COLUMNS).encode() + b"\n", "its columns must be")):
+        file.write_bytes(data)
+        with pytest.raises(ValueError, match=words):
+            read_answers(file, study)
+    file.write_bytes(b"\xef\xbb\xbf" + ",".join(COLUMNS).encode() + b"\r\n")
+    assert read_answers(file, study) == []
+
+
+def test_truth_does_not_reach_the_page(study, tmp_path):
+    "Neither a path nor the name of a file nor a label is in what the browser is sent."
+    session = Session(study, "anna", tmp_path/"answers.csv")
+    desk = reading_desk(session)
+    while session.case is not None:
+        sent = str({k: v for k, v in desk.get_state().items() if k not in ("_esm", "_css")})
+        shown = study.folder.paths[study.cases[session.case]]
+        assert shown not in sent and shown.split("/")[1].removesuffix(".png") + "." not in sent
+        assert sent.count(shown.split("/")[0]) == 1         # among the names of all classes
+        session.answer("glioma", 4, 1.5)
+        desk = reading_desk(session)
+    assert desk.case["end"] and "innerHTML" not in DESK_JS
+
+
+def test_without_the_widget(tmp_path):
+    "Plain Python without anywidget gets a picture and the way out."
+    code = ("import sys; sys.modules['anywidget'] = None\n"
+            "import matplotlib; matplotlib.use('Agg')\n"
+            "from brain_tumor_nb.desk import reading_study\n"
+            f"print(reading_study('sample', {str(tmp_path/'a.csv')!r}, n=6).get_title())")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "brain_tumor_nb[labs]" in done.stdout and "one case of 6" in done.stdout
+
+
+def test_tool(tool, root, tmp_path):
+    "The tool writes the rows of the committed table, from fewer studies."
+    assert tool("readers", "--out", tmp_path/"few.csv", "--studies", 3) == 0
+    both = []
+    for file in (tmp_path/"few.csv", root/"nbs/aims/readers_coverage.csv"):
+        with open(file, newline="", encoding="utf-8") as f:
+            both.append(list(csv.DictReader(f)))
+    kinds = [[[row[k] for k in ("what", "interval", "readers", "slices", "truth")] for row in rows]
+             for rows in both]
+    assert kinds[0] == kinds[1] and list(both[0][0]) == list(both[1][0])
