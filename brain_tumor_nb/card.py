@@ -7,7 +7,7 @@ __all__ = ['CHECKLISTS', 'STATES', 'FORMS', 'card_table', 'Evidence', 'figure_of
            'answer_item', 'fill_card', 'count_states', 'answer_rows', 'escape_markdown', 'card_sections',
            'card_markdown', 'write_card', 'judge_card', 'card_text']
 
-# %% ../nbs/aims/25_card.ipynb #07ca8ae1
+# %% ../nbs/aims/25_card.ipynb #3c4b54f6
 import csv
 import json
 import re
@@ -20,7 +20,7 @@ from .core import Section, Table, metric_texts, section_text, write_file, write_
 from .known import DATASETS
 from .runs import Run
 
-# %% ../nbs/aims/25_card.ipynb #d0526465
+# %% ../nbs/aims/25_card.ipynb #b2f6f466
 CHECKLISTS = dict(model_card="Model card", claim2024="CLAIM 2024", tripod_ai="TRIPOD+AI")
 STATES = ("met", "partly met", "not met", "not known", "not applicable")
 
@@ -31,7 +31,7 @@ def card_table(name:str # of `CHECKLISTS`, or "card_claims"
     text = (resource_files("brain_tumor_nb")/"known"/f"{name}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
-# %% ../nbs/aims/25_card.ipynb #7a8885dc
+# %% ../nbs/aims/25_card.ipynb #ed993695
 class Evidence:
     "The files of a finished run, and what stands at a place in them."
     def __init__(self, run:Run):
@@ -97,7 +97,7 @@ class Evidence:
                 return None
         return found
 
-# %% ../nbs/aims/25_card.ipynb #456405da
+# %% ../nbs/aims/25_card.ipynb #faa37a19
 def _plain(value, name=""):
     "A value in words; None if there is none."
     if value is None or value in ("", [], {}):
@@ -164,7 +164,7 @@ FORMS = {
     "worst fault": _worst_fault, "worst stratum": _worst_stratum,
     "interval": lambda v, name: None if v["low"] is None else _metric(v, name),
     "share": lambda v, name: f"{100*v:.1f} %",
-    "count": lambda v, name: str(len(v)),
+    "count": lambda v, name: str(len(v)) if isinstance(v, (list, dict)) else None,
     "near": lambda v, name: f"{v['slices']} of {v['of']}",
     "firsts": lambda v, name: ", ".join(row[0] for row in v),
     "measured": lambda v, name: None if v.startswith("Not measured") else v,
@@ -187,7 +187,7 @@ def figure_of(form:str, # a name in `FORMS`
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None             # something else stands there
 
-# %% ../nbs/aims/25_card.ipynb #703dfe5c
+# %% ../nbs/aims/25_card.ipynb #96960fa7
 @dataclass(frozen=True)
 class Claim:
     "A sentence, the figure in it, and where that was read."
@@ -236,7 +236,7 @@ def make_claims(evidence:Evidence, # of a run
                 lacks += [row["lacks"]]*bool(row["lacks"])
     return (claims, lacks) if rows else None
 
-# %% ../nbs/aims/25_card.ipynb #03162a54
+# %% ../nbs/aims/25_card.ipynb #01c04c3f
 @dataclass
 class Answer:
     "What a run says to one item of a checklist."
@@ -279,7 +279,7 @@ def answer_item(evidence:Evidence, # of a run
     words = f"A run cannot know: {item['missing']}." if not asked else _ELSEWHERE[evidence.kind]
     return Answer(*start, "not known", words=words)
 
-# %% ../nbs/aims/25_card.ipynb #7ba7de66
+# %% ../nbs/aims/25_card.ipynb #0293c10d
 def _opened(run):
     "A `Run`, or that of a folder."
     return run if isinstance(run, Run) else Run(run)
@@ -299,7 +299,7 @@ def count_states(answers # of `Answer`
     found = Counter(a.state for a in answers)
     return {state: found[state] for state in STATES}
 
-# %% ../nbs/aims/25_card.ipynb #fc5e7b6e
+# %% ../nbs/aims/25_card.ipynb #914a9fee
 def answer_rows(answers # of `Answer`
                )->list: # number, item, state, what is said, where it was read: text
     "A row per claim; number, item and state stand in the first row of an item alone."
@@ -319,7 +319,7 @@ def escape_markdown(text:str # anything
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", plain)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
-# %% ../nbs/aims/25_card.ipynb #7168a4dc
+# %% ../nbs/aims/25_card.ipynb #9314d683
 _HEAD = ["no.", "item", "state", "what the run says", "where it was read"]
 _NOTES = ["A program filled this card from the files of one run. It says what is told, not "
           "whether the work is good, and it is no certificate.",
@@ -353,7 +353,7 @@ def card_sections(run:Run,  # finished
                      [Table(_HEAD, answer_rows(a))]) for name,a in card.items()]
     return [first, *lists]
 
-# %% ../nbs/aims/25_card.ipynb #3a9b2fb3
+# %% ../nbs/aims/25_card.ipynb #8e5c01c5
 def _markdown_table(table):
     "A table in Markdown."
     def line(row):
@@ -377,7 +377,7 @@ def card_markdown(title:str,     # heading
         lines += [_markdown_table(t) + "\n" for t in section.tables if t.rows]
     return "\n".join(lines)
 
-# %% ../nbs/aims/25_card.ipynb #69030bd0
+# %% ../nbs/aims/25_card.ipynb #66ac3795
 def write_card(run:str|Path|Run,     # a run folder, finished
                out:str|Path|None=None # folder to write to; None: the run folder
               )->Path:               # the page
@@ -399,7 +399,7 @@ def write_card(run:str|Path|Run,     # a run folder, finished
                for name,a in card.items()]
     return write_page(out/"card.html", title, sections, summary, notes)
 
-# %% ../nbs/aims/25_card.ipynb #b7ef3884
+# %% ../nbs/aims/25_card.ipynb #f1126f55
 def judge_card(run,   # a `Run` with predictions, asked last
                folder # what they are of
               )->Section:
@@ -413,7 +413,7 @@ def judge_card(run,   # a `Run` with predictions, asked last
     table = replace(_not_met(card), title="what was not met", folded=True)
     return Section("card", "The card", said, [table], facts=facts, quiet=True)
 
-# %% ../nbs/aims/25_card.ipynb #27098fa9
+# %% ../nbs/aims/25_card.ipynb #72a7fef2
 def card_text(run:str|Path|Run # a run folder, finished
              )->str:           # lines
     "A card for a terminal: how many items are met, and what is not."
