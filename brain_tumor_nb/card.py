@@ -7,7 +7,7 @@ __all__ = ['CHECKLISTS', 'STATES', 'FORMS', 'card_table', 'Evidence', 'figure_of
            'answer_item', 'fill_card', 'count_states', 'answer_rows', 'escape_markdown', 'card_sections',
            'card_markdown', 'write_card', 'judge_card', 'card_text']
 
-# %% ../nbs/aims/25_card.ipynb #3c4b54f6
+# %% ../nbs/aims/25_card.ipynb #c260ce9e
 import csv
 import json
 import re
@@ -20,7 +20,7 @@ from .core import Section, Table, metric_texts, section_text, write_file, write_
 from .known import DATASETS
 from .runs import Run
 
-# %% ../nbs/aims/25_card.ipynb #b2f6f466
+# %% ../nbs/aims/25_card.ipynb #db4211d4
 CHECKLISTS = dict(model_card="Model card", claim2024="CLAIM 2024", tripod_ai="TRIPOD+AI")
 STATES = ("met", "partly met", "not met", "not known", "not applicable")
 
@@ -31,10 +31,12 @@ def card_table(name:str # of `CHECKLISTS`, or "card_claims"
     text = (resource_files("brain_tumor_nb")/"known"/f"{name}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
-# %% ../nbs/aims/25_card.ipynb #ed993695
+# %% ../nbs/aims/25_card.ipynb #90954a46
 class Evidence:
     "The files of a finished run, and what stands at a place in them."
-    def __init__(self, run:Run):
+    def __init__(self,
+                 run:Run  # `ValueError` unless it is finished
+                ):
         self.run,self.contents = run,{}
         for name in ("metrics.json", "data.json"):
             if not isinstance(self.file(name), dict):
@@ -61,7 +63,9 @@ class Evidence:
         return [n.removeprefix("auroc_") for n in names
                 if n.startswith("auroc_") and n != "auroc_fold_mean"]
 
-    def file(self, name):
+    def file(self,
+             name # of a file in the run folder, with /
+            ):
         "Plain values of JSON, rows of CSV, text of a page, of other files the name; or None."
         if name not in self.contents:
             self.contents[name] = self._read(name)
@@ -97,7 +101,7 @@ class Evidence:
                 return None
         return found
 
-# %% ../nbs/aims/25_card.ipynb #faa37a19
+# %% ../nbs/aims/25_card.ipynb #3fab5ddc
 def _plain(value, name=""):
     "A value in words; None if there is none."
     if value is None or value in ("", [], {}):
@@ -187,7 +191,7 @@ def figure_of(form:str, # a name in `FORMS`
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None             # something else stands there
 
-# %% ../nbs/aims/25_card.ipynb #96960fa7
+# %% ../nbs/aims/25_card.ipynb #0845b059
 @dataclass(frozen=True)
 class Claim:
     "A sentence, the figure in it, and where that was read."
@@ -236,7 +240,7 @@ def make_claims(evidence:Evidence, # of a run
                 lacks += [row["lacks"]]*bool(row["lacks"])
     return (claims, lacks) if rows else None
 
-# %% ../nbs/aims/25_card.ipynb #01c04c3f
+# %% ../nbs/aims/25_card.ipynb #55eebd1e
 @dataclass
 class Answer:
     "What a run says to one item of a checklist."
@@ -279,7 +283,7 @@ def answer_item(evidence:Evidence, # of a run
     words = f"A run cannot know: {item['missing']}." if not asked else _ELSEWHERE[evidence.kind]
     return Answer(*start, "not known", words=words)
 
-# %% ../nbs/aims/25_card.ipynb #0293c10d
+# %% ../nbs/aims/25_card.ipynb #3338e0e1
 def _opened(run):
     "A `Run`, or that of a folder."
     return run if isinstance(run, Run) else Run(run)
@@ -299,7 +303,7 @@ def count_states(answers # of `Answer`
     found = Counter(a.state for a in answers)
     return {state: found[state] for state in STATES}
 
-# %% ../nbs/aims/25_card.ipynb #914a9fee
+# %% ../nbs/aims/25_card.ipynb #6992f202
 def answer_rows(answers # of `Answer`
                )->list: # number, item, state, what is said, where it was read: text
     "A row per claim; number, item and state stand in the first row of an item alone."
@@ -319,7 +323,7 @@ def escape_markdown(text:str # anything
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", plain)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
-# %% ../nbs/aims/25_card.ipynb #9314d683
+# %% ../nbs/aims/25_card.ipynb #e3262781
 _HEAD = ["no.", "item", "state", "what the run says", "where it was read"]
 _NOTES = ["A program filled this card from the files of one run. It says what is told, not "
           "whether the work is good, and it is no certificate.",
@@ -353,7 +357,7 @@ def card_sections(run:Run,  # finished
                      [Table(_HEAD, answer_rows(a))]) for name,a in card.items()]
     return [first, *lists]
 
-# %% ../nbs/aims/25_card.ipynb #8e5c01c5
+# %% ../nbs/aims/25_card.ipynb #b539b24c
 def _markdown_table(table):
     "A table in Markdown."
     def line(row):
@@ -377,7 +381,7 @@ def card_markdown(title:str,     # heading
         lines += [_markdown_table(t) + "\n" for t in section.tables if t.rows]
     return "\n".join(lines)
 
-# %% ../nbs/aims/25_card.ipynb #66ac3795
+# %% ../nbs/aims/25_card.ipynb #8a6b1270
 def write_card(run:str|Path|Run,     # a run folder, finished
                out:str|Path|None=None # folder to write to; None: the run folder
               )->Path:               # the page
@@ -399,7 +403,7 @@ def write_card(run:str|Path|Run,     # a run folder, finished
                for name,a in card.items()]
     return write_page(out/"card.html", title, sections, summary, notes)
 
-# %% ../nbs/aims/25_card.ipynb #f1126f55
+# %% ../nbs/aims/25_card.ipynb #2359f2d2
 def judge_card(run,   # a `Run` with predictions, asked last
                folder # what they are of
               )->Section:
@@ -413,7 +417,7 @@ def judge_card(run,   # a `Run` with predictions, asked last
     table = replace(_not_met(card), title="what was not met", folded=True)
     return Section("card", "The card", said, [table], facts=facts, quiet=True)
 
-# %% ../nbs/aims/25_card.ipynb #72a7fef2
+# %% ../nbs/aims/25_card.ipynb #275577aa
 def card_text(run:str|Path|Run # a run folder, finished
              )->str:           # lines
     "A card for a terminal: how many items are met, and what is not."
