@@ -7,7 +7,7 @@ __all__ = ['CHECKLISTS', 'STATES', 'FORMS', 'card_table', 'Evidence', 'figure_of
            'answer_item', 'fill_card', 'count_states', 'answer_rows', 'escape_markdown', 'card_sections',
            'card_markdown', 'write_card', 'judge_card', 'card_text']
 
-# %% ../nbs/aims/25_card.ipynb #c260ce9e
+# %% ../nbs/aims/25_card.ipynb #78c27f0b
 import csv
 import json
 import re
@@ -18,9 +18,10 @@ from pathlib import Path
 
 from .core import Section, Table, metric_texts, section_text, write_file, write_page
 from .known import DATASETS
+from .learners import make_learner
 from .runs import Run
 
-# %% ../nbs/aims/25_card.ipynb #db4211d4
+# %% ../nbs/aims/25_card.ipynb #1442df4a
 CHECKLISTS = dict(model_card="Model card", claim2024="CLAIM 2024", tripod_ai="TRIPOD+AI")
 STATES = ("met", "partly met", "not met", "not known", "not applicable")
 
@@ -31,7 +32,7 @@ def card_table(name:str # of `CHECKLISTS`, or "card_claims"
     text = (resource_files("brain_tumor_nb")/"known"/f"{name}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
-# %% ../nbs/aims/25_card.ipynb #90954a46
+# %% ../nbs/aims/25_card.ipynb #a0d230a1
 class Evidence:
     "The files of a finished run, and what stands at a place in them."
     def __init__(self,
@@ -49,6 +50,12 @@ class Evidence:
         if not (self.run.path/"config.json").exists():
             return "elsewhere"
         return "trained" if (self.run.parts[0]/"split.json").exists() else "evaluated"
+
+    @property
+    def learner(self):
+        "How it learnt, see `Learner.kind`: \"fine-tuned\" or \"head-alone\"; or \"\"."
+        config = self.file("config.json") and self.run.config
+        return make_learner(config, ()).kind.replace(" ", "-") if config else ""
 
     @property
     def part(self):
@@ -101,7 +108,7 @@ class Evidence:
                 return None
         return found
 
-# %% ../nbs/aims/25_card.ipynb #3fab5ddc
+# %% ../nbs/aims/25_card.ipynb #a7cb45b9
 def _plain(value, name=""):
     "A value in words; None if there is none."
     if value is None or value in ("", [], {}):
@@ -173,7 +180,7 @@ FORMS = {
     "firsts": lambda v, name: ", ".join(row[0] for row in v),
     "measured": lambda v, name: None if v.startswith("Not measured") else v,
     "partial": lambda v, name: v if "only near-duplicates" in v else None,
-    "unlooked": lambda v, name: v if "not looked for" in v else None,
+    "unlooked": lambda v, name: "not looked for" if "not looked for" in v else None,
     "unnamed": lambda v, name: _unnamed(v),
     "file": lambda v, name: name,
     "at random": lambda v, name: "at random" if v == "random" else None,
@@ -191,7 +198,7 @@ def figure_of(form:str, # a name in `FORMS`
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None             # something else stands there
 
-# %% ../nbs/aims/25_card.ipynb #0845b059
+# %% ../nbs/aims/25_card.ipynb #cfca8970
 @dataclass(frozen=True)
 class Claim:
     "A sentence, the figure in it, and where that was read."
@@ -219,13 +226,21 @@ def _places(evidence, row):
     return [(n, key, c) for n in names for key,c in zip(keys, classes)]
 
 
+def _applies(evidence, row):
+    "Whether a row of the table is for a run of this kind, with learners of this kind."
+    wanted = set(row["of"].split())
+    learners = wanted & {"fine-tuned", "head-alone"}
+    kinds = wanted - learners
+    return ((not kinds or evidence.kind in kinds)
+            and (not learners or evidence.learner in learners))
+
+
 def make_claims(evidence:Evidence, # of a run
                 filler:str,        # a name in card_claims.csv
                 table:list         # see `card_table`
                )->tuple|None:      # claims, and what is lacking; None: no such run could tell
     "What the files of a run say to one question."
-    rows = [row for row in table if row["filler"] == filler
-            and (not row["of"] or evidence.kind in row["of"].split())]
+    rows = [row for row in table if row["filler"] == filler and _applies(evidence, row)]
     claims,lacks = [],[]
     for row in rows:
         if row["form"] == "absent":
@@ -240,7 +255,7 @@ def make_claims(evidence:Evidence, # of a run
                 lacks += [row["lacks"]]*bool(row["lacks"])
     return (claims, lacks) if rows else None
 
-# %% ../nbs/aims/25_card.ipynb #55eebd1e
+# %% ../nbs/aims/25_card.ipynb #64cd7fef
 @dataclass
 class Answer:
     "What a run says to one item of a checklist."
@@ -283,7 +298,7 @@ def answer_item(evidence:Evidence, # of a run
     words = f"A run cannot know: {item['missing']}." if not asked else _ELSEWHERE[evidence.kind]
     return Answer(*start, "not known", words=words)
 
-# %% ../nbs/aims/25_card.ipynb #3338e0e1
+# %% ../nbs/aims/25_card.ipynb #81afbae0
 def _opened(run):
     "A `Run`, or that of a folder."
     return run if isinstance(run, Run) else Run(run)
@@ -303,7 +318,7 @@ def count_states(answers # of `Answer`
     found = Counter(a.state for a in answers)
     return {state: found[state] for state in STATES}
 
-# %% ../nbs/aims/25_card.ipynb #6992f202
+# %% ../nbs/aims/25_card.ipynb #511224fd
 def answer_rows(answers # of `Answer`
                )->list: # number, item, state, what is said, where it was read: text
     "A row per claim; number, item and state stand in the first row of an item alone."
@@ -323,7 +338,7 @@ def escape_markdown(text:str # anything
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", plain)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
-# %% ../nbs/aims/25_card.ipynb #e3262781
+# %% ../nbs/aims/25_card.ipynb #5d463030
 _HEAD = ["no.", "item", "state", "what the run says", "where it was read"]
 _NOTES = ["A program filled this card from the files of one run. It says what is told, not "
           "whether the work is good, and it is no certificate.",
@@ -357,7 +372,7 @@ def card_sections(run:Run,  # finished
                      [Table(_HEAD, answer_rows(a))]) for name,a in card.items()]
     return [first, *lists]
 
-# %% ../nbs/aims/25_card.ipynb #b539b24c
+# %% ../nbs/aims/25_card.ipynb #61a57d5e
 def _markdown_table(table):
     "A table in Markdown."
     def line(row):
@@ -381,7 +396,7 @@ def card_markdown(title:str,     # heading
         lines += [_markdown_table(t) + "\n" for t in section.tables if t.rows]
     return "\n".join(lines)
 
-# %% ../nbs/aims/25_card.ipynb #8a6b1270
+# %% ../nbs/aims/25_card.ipynb #19734c87
 def write_card(run:str|Path|Run,     # a run folder, finished
                out:str|Path|None=None # folder to write to; None: the run folder
               )->Path:               # the page
@@ -403,7 +418,7 @@ def write_card(run:str|Path|Run,     # a run folder, finished
                for name,a in card.items()]
     return write_page(out/"card.html", title, sections, summary, notes)
 
-# %% ../nbs/aims/25_card.ipynb #2359f2d2
+# %% ../nbs/aims/25_card.ipynb #032ebfc1
 def judge_card(run,   # a `Run` with predictions, asked last
                folder # what they are of
               )->Section:
@@ -417,7 +432,7 @@ def judge_card(run,   # a `Run` with predictions, asked last
     table = replace(_not_met(card), title="what was not met", folded=True)
     return Section("card", "The card", said, [table], facts=facts, quiet=True)
 
-# %% ../nbs/aims/25_card.ipynb #275577aa
+# %% ../nbs/aims/25_card.ipynb #203a0cc7
 def card_text(run:str|Path|Run # a run folder, finished
              )->str:           # lines
     "A card for a terminal: how many items are met, and what is not."
