@@ -7,7 +7,7 @@ __all__ = ['CHECKLISTS', 'STATES', 'FORMS', 'card_table', 'Evidence', 'figure_of
            'answer_item', 'fill_card', 'count_states', 'answer_rows', 'escape_markdown', 'card_sections',
            'card_markdown', 'write_card', 'judge_card', 'card_text']
 
-# %% ../nbs/aims/25_card.ipynb #78c27f0b
+# %% ../nbs/aims/25_card.ipynb #8b5e19dd
 import csv
 import json
 import re
@@ -21,7 +21,7 @@ from .known import DATASETS
 from .learners import make_learner
 from .runs import Run
 
-# %% ../nbs/aims/25_card.ipynb #1442df4a
+# %% ../nbs/aims/25_card.ipynb #4a60a9d1
 CHECKLISTS = dict(model_card="Model card", claim2024="CLAIM 2024", tripod_ai="TRIPOD+AI")
 STATES = ("met", "partly met", "not met", "not known", "not applicable")
 
@@ -32,7 +32,7 @@ def card_table(name:str # of `CHECKLISTS`, or "card_claims"
     text = (resource_files("brain_tumor_nb")/"known"/f"{name}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
-# %% ../nbs/aims/25_card.ipynb #a0d230a1
+# %% ../nbs/aims/25_card.ipynb #c7358b62
 class Evidence:
     "The files of a finished run, and what stands at a place in them."
     def __init__(self,
@@ -108,7 +108,7 @@ class Evidence:
                 return None
         return found
 
-# %% ../nbs/aims/25_card.ipynb #a7cb45b9
+# %% ../nbs/aims/25_card.ipynb #6ba2ece9
 def _plain(value, name=""):
     "A value in words; None if there is none."
     if value is None or value in ("", [], {}):
@@ -198,7 +198,7 @@ def figure_of(form:str, # a name in `FORMS`
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None             # something else stands there
 
-# %% ../nbs/aims/25_card.ipynb #cfca8970
+# %% ../nbs/aims/25_card.ipynb #1c7fb490
 @dataclass(frozen=True)
 class Claim:
     "A sentence, the figure in it, and where that was read."
@@ -255,7 +255,7 @@ def make_claims(evidence:Evidence, # of a run
                 lacks += [row["lacks"]]*bool(row["lacks"])
     return (claims, lacks) if rows else None
 
-# %% ../nbs/aims/25_card.ipynb #64cd7fef
+# %% ../nbs/aims/25_card.ipynb #19ae3c7d
 @dataclass
 class Answer:
     "What a run says to one item of a checklist."
@@ -298,7 +298,7 @@ def answer_item(evidence:Evidence, # of a run
     words = f"A run cannot know: {item['missing']}." if not asked else _ELSEWHERE[evidence.kind]
     return Answer(*start, "not known", words=words)
 
-# %% ../nbs/aims/25_card.ipynb #81afbae0
+# %% ../nbs/aims/25_card.ipynb #a5b075f6
 def _opened(run):
     "A `Run`, or that of a folder."
     return run if isinstance(run, Run) else Run(run)
@@ -318,7 +318,7 @@ def count_states(answers # of `Answer`
     found = Counter(a.state for a in answers)
     return {state: found[state] for state in STATES}
 
-# %% ../nbs/aims/25_card.ipynb #511224fd
+# %% ../nbs/aims/25_card.ipynb #358b0cda
 def answer_rows(answers # of `Answer`
                )->list: # number, item, state, what is said, where it was read: text
     "A row per claim; number, item and state stand in the first row of an item alone."
@@ -338,7 +338,7 @@ def escape_markdown(text:str # anything
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", plain)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
-# %% ../nbs/aims/25_card.ipynb #5d463030
+# %% ../nbs/aims/25_card.ipynb #336971f5
 _HEAD = ["no.", "item", "state", "what the run says", "where it was read"]
 _NOTES = ["A program filled this card from the files of one run. It says what is told, not "
           "whether the work is good, and it is no certificate.",
@@ -372,7 +372,7 @@ def card_sections(run:Run,  # finished
                      [Table(_HEAD, answer_rows(a))]) for name,a in card.items()]
     return [first, *lists]
 
-# %% ../nbs/aims/25_card.ipynb #61a57d5e
+# %% ../nbs/aims/25_card.ipynb #09136809
 def _markdown_table(table):
     "A table in Markdown."
     def line(row):
@@ -396,7 +396,7 @@ def card_markdown(title:str,     # heading
         lines += [_markdown_table(t) + "\n" for t in section.tables if t.rows]
     return "\n".join(lines)
 
-# %% ../nbs/aims/25_card.ipynb #19734c87
+# %% ../nbs/aims/25_card.ipynb #04858d01
 def write_card(run:str|Path|Run,     # a run folder, finished
                out:str|Path|None=None # folder to write to; None: the run folder
               )->Path:               # the page
@@ -418,7 +418,7 @@ def write_card(run:str|Path|Run,     # a run folder, finished
                for name,a in card.items()]
     return write_page(out/"card.html", title, sections, summary, notes)
 
-# %% ../nbs/aims/25_card.ipynb #032ebfc1
+# %% ../nbs/aims/25_card.ipynb #043274cf
 def judge_card(run,   # a `Run` with predictions, asked last
                folder # what they are of
               )->Section:
@@ -432,7 +432,7 @@ def judge_card(run,   # a `Run` with predictions, asked last
     table = replace(_not_met(card), title="what was not met", folded=True)
     return Section("card", "The card", said, [table], facts=facts, quiet=True)
 
-# %% ../nbs/aims/25_card.ipynb #203a0cc7
+# %% ../nbs/aims/25_card.ipynb #daa0dc34
 def card_text(run:str|Path|Run # a run folder, finished
              )->str:           # lines
     "A card for a terminal: how many items are met, and what is not."
