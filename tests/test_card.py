@@ -304,3 +304,28 @@ def test_tables():
         assert doi in sources
     for row in card_table("card_claims"):
         assert row["sentence"].count("{}") == (row["form"] != "absent"), row
+
+
+WORDS = dict(auroc="AUROC is", accuracy="he accuracy is", balanced_accuracy="balanced accuracy is",
+             sensitivity="sensitivity is", specificity="specificity is", seed="seed",
+             epochs="Epochs:", batch_size="batch", optimizer="Optimizer", lr="rate", folds="Folds",
+             size="pixels", views="Views", scales="shares", mixup="Mixup", flip="flip",
+             degrees="rotation", weight_decay="decay", schedule="Schedule", arch="network is",
+             train="train", valid="scored", ece="calibration error is", brier="Brier")
+
+
+def test_a_sentence_is_about_its_place():
+    "No sentence on the accuracy reads another metric, none on an epoch another setting."
+    found = set()
+    for row in card_table("card_claims"):
+        name = row["key"].split("/")[-1]
+        name = "class" if "{class}" in name else name
+        if name in WORDS:
+            found.add(name)
+            assert WORDS[name] in row["sentence"], row
+            others = [n for n in ("accuracy", "auroc", "sensitivity", "specificity")
+                      if n != name and WORDS[n] in row["sentence"]]
+            assert not others, row
+        if name == "class":
+            assert row["key"].split("_")[0] in row["sentence"].lower(), row
+    assert found == set(WORDS)
