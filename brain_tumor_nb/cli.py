@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'evaluate_command', 'predict_command',
            'explain_command', 'slices_command', 'sweep_command', 'compare_command', 'robustness_command',
-           'clinical_command', 'audit_command', 'doctor_command', 'download_command', 'main']
+           'clinical_command', 'card_command', 'audit_command', 'doctor_command', 'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
 import csv
@@ -412,6 +412,18 @@ def clinical_command(run, positive, sensitivity, prevalence, out):
     click.echo(section_text(section))
     if out:
         click.echo(f"page: {out/'clinical.html'}")
+
+# %% ../nbs/engine/40_cli.ipynb #93fb9c80
+@cli.command("card")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for card.md and card.html.  [default: RUN]")
+def card_command(run, out):
+    "Fill a model card, CLAIM 2024 and TRIPOD+AI from the files of RUN; again: replace them."
+    from brain_tumor_nb.card import card_text, write_card
+    page = write_card(run, out)
+    click.echo(card_text(run))
+    click.echo(f"card: {page}")
 
 # %% ../nbs/engine/40_cli.ipynb #34425049
 @cli.command("audit")

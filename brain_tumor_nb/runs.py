@@ -40,9 +40,9 @@ from .training import COLUMNS, Config, History, plot_accuracy, plot_loss
 
 # %% ../nbs/engine/09_runs.ipynb #01f029eb
 _OF_A_RUN = ("config.json", "split.json", "data.json", "metrics.json", "history.csv", "timing.csv",
-             "predictions.csv", "probes.json", "calibration.json", "report.html",
-             "model.safetensors", "familiar.safetensors", "checkpoint-*.pt", "figures/*.png",
-             "sections/*.json", ".*.tmp")
+             "predictions.csv", "probes.json", "calibration.json", "report.html", "card.md",
+             "card.html", "model.safetensors", "familiar.safetensors", "checkpoint-*.pt",
+             "figures/*.png", "sections/*.json", ".*.tmp")
 
 
 class Run:
@@ -153,18 +153,18 @@ class Run:
                     folder.rmdir()
 
     def judge(self, folder, judges, say=lambda line: None):
-        "Let each judge look at the run, keep what they found, and write the report."
-        found = []
-        for judge in judges:
+        "Let each judge look at the run and at what those before it found, and write the report."
+        for old in self.path.glob("sections/*.json"):
+            old.unlink()
+        for place,judge in enumerate(judges):
             say(f"asking the judge of {judge.__name__.removeprefix('judge_')}")
             section = judge(self, folder)
             if section is not None:
-                found.append(section)
-        found += [data_section(self.data), settings_section(self.config, self.classes)]
-        for old in self.path.glob("sections/*.json"):
-            old.unlink()
-        for place,section in enumerate(s for s in found if s):
-            save_section(section, self.path, place)
+                save_section(section, self.path, place)
+        ends = data_section(self.data),settings_section(self.config, self.classes)
+        for place,section in enumerate(ends, len(judges)):
+            if section is not None:
+                save_section(section, self.path, place)
         return self.report()
 
     def report(self):
