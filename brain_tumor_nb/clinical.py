@@ -511,7 +511,7 @@ def _calls_worth(run, pred, positive, sensitivity, prevalence):
         called = calls_of_run(run, positive, sensitivity)
         return value_of_calls(pred, called, prevalence),""
     except ValueError as e:
-        return None,f"{positive}: not measured at an operating point, {e}."
+        return None,f"Not measured at an operating point: {positive}, because {e}."
 
 
 def _of_curve(curve, positive):
@@ -523,12 +523,8 @@ def _of_curve(curve, positive):
     return f"{positive}: better than calling everybody and calling nobody {where}."
 
 
-def clinical_section(run:Run,                    # with predictions
-                     positives,                  # classes, each against the rest
-                     sensitivity:float=.95,      # asked of the operating point, above 0 to 1
-                     prevalence:float|None=None  # 0 to 1; None: the share in the table
-                    )->Section:
-    "What the answers of a run would be worth: at the operating point, and over all thresholds."
+def _how_called(run, positives, sensitivity, prevalence):
+    "Sentences on the table."
     where = "the slices of the training set" if run.trained else "the other folds"
     said = [f"Each of these classes against the rest: {', '.join(positives)}. The threshold was "
             f"chosen on {where} for a sensitivity of {100*sensitivity:g} %. Predictive values hold "
@@ -537,7 +533,16 @@ def clinical_section(run:Run,                    # with predictions
     if prevalence is None:
         said.append("That prevalence is the share of the class in this set, not that of a clinic: "
                     "set your own with btnb clinical --prevalence.")
-    columns,figures,facts = {},[],{}
+    return said
+
+
+def clinical_section(run:Run,                    # with predictions
+                     positives,                  # classes, each against the rest
+                     sensitivity:float=.95,      # asked of the operating point, above 0 to 1
+                     prevalence:float|None=None  # 0 to 1; None: the share in the table
+                    )->Section:
+    "What the answers of a run would be worth: at the operating point, and over all thresholds."
+    said,columns,figures,facts = [],{},[],{}
     for i,positive in enumerate(positives):
         pred = one_against_rest(run.predictions, positive)
         if not min(_kinds(pred)):
@@ -559,6 +564,7 @@ def clinical_section(run:Run,                    # with predictions
     if columns:
         rows = zip(["prevalence", *NAMES.values()], *columns.values())
         tables.append(Table(["", *columns], [list(row) for row in rows]))
+        said = [*_how_called(run, columns, sensitivity, prevalence), *said]
     notes = ["Nothing here was tested in a clinic, and these slices are not those of one."]
     return Section("clinical", TITLE, said, tables, figures,
                    dict(sensitivity_asked=sensitivity, classes=facts), notes=notes)
