@@ -245,11 +245,15 @@ class Viewed(nn.Module):
     def __init__(self,
                  model:nn.Module, # any network from `create_model`
                  stats:Stats,     # to normalise with
-                 views            # arguments of `view`
+                 views,           # arguments of `view`
+                 # whether views of one size go through it as one batch: more memory, fewer steps
+                 together:bool=False
                 ):
         super().__init__()
-        self.model,self.tfm,self.views = without_norms(model),valid_transform(stats),views
-        self.given = []
+        self.model,self.tfm,self.given = without_norms(model),valid_transform(stats),[]
+        sizes = dict.fromkeys(v[2] for v in views)
+        self.groups = ([[v for v in views if v[2] == s] for s in sizes] if together
+                       else [[v] for v in views])
         head(self.model).register_forward_pre_hook(self._note)
 
     def _note(self, module, inputs):
@@ -257,9 +261,11 @@ class Viewed(nn.Module):
 
     def forward(self, x):  # float [N,1,S,S], 0 to 1
         "Logits [N,C] of each view; what the head was given, [N,D], of each view."
-        outs = [self.model(self.tfm(view(x, *v))) for v in self.views]
-        given = list(self.given)
-        self.given.clear()
+        outs,given = [],[]
+        for views in self.groups:
+            out = self.model(self.tfm(torch.cat([view(x, *v) for v in views])))
+            outs += out.unflatten(0, (len(views), -1))
+            given += self.given.pop().unflatten(0, (len(views), -1))
         return outs, given
 
 
@@ -274,7 +280,8 @@ class TunedNetworks(nn.Module):
     def __init__(self, learners # trained, of one run
                 ):
         super().__init__()
-        self.nets = nn.ModuleList(Viewed(l.model, l.stats, l.config.all_views()) for l in learners)
+        self.nets = nn.ModuleList(Viewed(l.model, l.stats, l.config.all_views(), together=True)
+                                  for l in learners)
 
     def forward(self, x):
         "[N,C] of each network; [N,D] of its first view."
@@ -288,7 +295,7 @@ class FrozenNetworks(nn.Module):
                 ):
         super().__init__()
         first = learners[0]
-        self.body = Viewed(first.model, first.stats, first.config.all_views())
+        self.body = Viewed(first.model, first.stats, first.config.all_views(), together=True)
         self.heads = nn.ModuleList(copy.deepcopy(head(l.model)) for l in learners)
 
     def forward(self, x):
