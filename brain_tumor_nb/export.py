@@ -80,14 +80,18 @@ def _onnx(module, size, facts):
     onnx,*_ = map(_needed, ("onnx", "onnxscript", "onnxruntime"))
     some = torch.zeros(2, size, size, dtype=torch.uint8)    # from 1, torch would take it for fixed
     names = ["probabilities", "strangeness"]
-    with _silence(), torch.no_grad():
-        program = torch.onnx.export(
-            module.eval(), (some,), dynamo=True, external_data=False, verbose=False,
-            dynamic_shapes={"pixels": {0: torch.export.Dim("slices")}}, input_names=["pixels"],
-            output_names=names[:len(module(some))])
-    model = program.model_proto
-    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise RuntimeError("torch could not write this network down for any number of slices")
+    try:
+        with _silence(), torch.no_grad():
+            model = torch.onnx.export(
+                module.eval(), (some,), dynamo=True, external_data=False, verbose=False,
+                dynamic_shapes={"pixels": {0: torch.export.Dim("slices")}}, input_names=["pixels"],
+                output_names=names[:len(module(some))]).model_proto
+        if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+            raise ValueError("not for any number of slices")
+    except Exception as e:                                          # whatever the exporter raises
+        why = (str(e).strip().splitlines() or [type(e).__name__])[0]
+        raise RuntimeError(f"torch {torch.__version__} cannot export this network ({why[:150]}): "
+                           "try a newer torch, or another arch") from None
     for part in (model.graph, *model.functions):
         _forget(part)
     onnx.helper.set_model_props(model, facts)
