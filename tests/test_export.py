@@ -58,7 +58,7 @@ def untrained(config, pixels):
 
 @torch.no_grad()
 def fake_run(folder, config, squares):
-    "A run folder of such networks, to which half of the slices are unfamiliar."
+    "A run folder of such networks, to which four in ten slices are unfamiliar."
     torch.manual_seed(0)
     pixels,split = stack_pixels(squares),Split([0], [1], ["a", "b"], [0, 1], 0, "")
     learners = [make_learner(config, CLASSES) for _ in range(config.folds)]
@@ -70,7 +70,7 @@ def fake_run(folder, config, squares):
             head(body).load_state_dict(head(learner.model).state_dict())
             learner.model = body
         features = learner.features(learner.prepare(pixels))
-        learner.familiar = fit_familiar(features[:12], features, rate=.5)
+        learner.familiar = fit_familiar(features[:12], features, rate=.4)   # between two slices
         history = History()
         history.add(1., 1., .5, 0.)
         learner.save(folder/f"fold_{fold}" if config.folds > 1 else folder, split, history)
