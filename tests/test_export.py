@@ -51,9 +51,10 @@ def untrained(config, pixels):
     for m in model.modules():
         if isinstance(m, nn.BatchNorm2d):
             m.momentum = None
-    model(Normalize(STATS)(pixels))
-    nn.init.normal_(head(model).weight, std=3)
-    return model.eval()
+    x = Normalize(STATS)(pixels)
+    model(x)
+    head(model).weight *= 2/model.eval()(x).std(0).mean()
+    return model
 
 
 @torch.no_grad()
