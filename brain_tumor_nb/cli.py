@@ -470,6 +470,8 @@ def _explain(e):
     line = str(e).strip().split("\n")[0]
     if isinstance(e, OSError) and e.strerror and e.filename:
         line = f"{e.filename}: {e.strerror}"
+    if isinstance(e, ModuleNotFoundError) and e.name:
+        return 2,f"this needs {e.name}, which is not installed: pip install brain_tumor_nb"
     if isinstance(e, _MENDABLE):
         return 2,line
     return 1,f"this is a fault of ours ({type(e).__name__}: {line}); --debug shows where"
