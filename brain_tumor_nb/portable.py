@@ -129,7 +129,8 @@ def _open(content):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"],
+                                            enable_fallback=0)       # which prints into the table
     except Exception as e:                  # its exceptions share no other class
         raise ValueError(f"damaged, or no ONNX file ({_first_line(e)})") from None
 

@@ -190,6 +190,9 @@ def test_environment_without_torch(exported, files, tmp_path):
         assert row[0] == path.as_posix() and row[1] == CLASSES[probs.argmax()]
         assert np.allclose([float(v) for v in row[2:-1]], probs, atol=1.1e-5)
         assert row[-1] == ("yes" if mark else "no")
+    done = subprocess.run([bin/"btnb", "predict", run, files[0]], env=env, capture_output=True,
+                          text=True)
+    assert done.returncode == 2 and done.stderr.startswith("btnb: this needs torch")
 
 
 def change(model, what):
@@ -256,7 +259,7 @@ def test_damaged_files(exported, files, tmp_path):
     assert "README.md: " in refusal("predict", ROOT/"README.md", files[0])
 
 
-def test_random_damage(exported, files, tmp_path):
+def test_random_damage(exported, files, tmp_path, capfd):
     "Forty files, each with two changed bytes beside a name: refused, or answers that add up."
     content,square = exported("frozen, one size")[1].read_bytes(),read_squares(files[:1], SMALL)
     rng = np.random.default_rng(0)
@@ -274,6 +277,7 @@ def test_random_damage(exported, files, tmp_path):
             refused += 1
             assert "\n" not in str(e)
     assert refused > 10
+    assert capfd.readouterr() == ("", ""), "only our own line is said"
 
 
 def test_export_is_whole_or_not_at_all(exported, tmp_path):
