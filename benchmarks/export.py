@@ -97,6 +97,14 @@ def machine():
     return f"{names[0] if names else platform.processor()}, one core"
 
 
+def on_one_core():
+    "Start again on one core: either library counts the cores when it is loaded."
+    if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        one = {**os.environ, "OMP_NUM_THREADS": "1"}
+        os.execve(sys.executable, [sys.executable, *sys.argv], one)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,10 +112,7 @@ def main():
     p.add_argument("--slices", type=int, default=64, help="how many are predicted in one process")
     p.add_argument("--out", type=Path, default=HERE/"results"/"export.csv", help="the table")
     a = p.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})         # for all processes below
+    on_one_core()
     pictures = sorted(find_data("sample").glob("*/*[0-9].png"))[:a.slices]
     rows = []
     for what,words in RUNS.items():
