@@ -82,7 +82,7 @@ class Portable:
 
     def look(self,
              squares,         # grey PIL pictures of `size` × `size`, 1 or more
-             batch:int=8      # how many at once, of no influence on the result; more were slower
+             batch:int=8      # how many at once, of no influence on the result
             )->tuple[np.ndarray,np.ndarray|None]: # float64 [N,C]; bool [N], None: not known
         "Probabilities, averaged over the networks, and which pictures are unfamiliar."
         pixels = np.stack([np.asarray(im) for im in squares])
