@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'evaluate_command', 'predict_command',
-           'explain_command', 'slices_command', 'sweep_command', 'compare_command', 'robustness_command',
-           'clinical_command', 'card_command', 'audit_command', 'doctor_command', 'download_command', 'main']
+           'export_command', 'explain_command', 'slices_command', 'sweep_command', 'compare_command',
+           'robustness_command', 'clinical_command', 'card_command', 'audit_command', 'doctor_command',
+           'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
 import csv
@@ -238,21 +239,29 @@ def _pictures(images):
     return files
 
 
+def _network(run):
+    "What predicts: an exported file, which needs no torch, or the networks of a run folder."
+    if run.suffix.lower() == ".onnx" or run.is_file():
+        from brain_tumor_nb.portable import Portable
+        return Portable(run)
+    from brain_tumor_nb.learners import Ensemble
+    from brain_tumor_nb.runs import Run
+    return Ensemble(Run(run).learners())
+
+
 @cli.command("predict")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 def predict_command(run, images):
     "A CSV row per IMAGE (or picture of a folder): class, probabilities, whether it is unfamiliar."
     from brain_tumor_nb.files import predict_files
-    from brain_tumor_nb.runs import Run
-    learners = Run(run).learners()
-    classes = learners[0].classes
-    files = _pictures(images)
+    net = _network(run)
+    classes,files = net.classes,_pictures(images)
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes), "unfamiliar"])
     marks = {True: "yes", False: "no", None: ""}
     bad = strange = 0
-    for path,probs,unfamiliar in predict_files(learners, files):
+    for path,probs,unfamiliar in predict_files(net, files):
         if isinstance(probs, Exception):
             bad += 1
             _say(f"btnb: {probs}")
@@ -266,6 +275,22 @@ def predict_command(run, images):
     if bad:
         raise click.ClickException(f"{bad} of {len(files)} files could not be read, see above; "
                                    "the others are in the table")
+
+# %% ../nbs/engine/40_cli.ipynb #b733d66d
+@cli.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--onnx", "file", required=True, type=click.Path(path_type=Path),
+              help="File to write, .onnx: all networks of the run, from pixels to probabilities.")
+@click.option("--overwrite", is_flag=True, help="Replace the file.")
+def export_command(run, file, overwrite):
+    "Write RUN as one file that btnb predict and other programs read without torch."
+    from brain_tumor_nb.export import export_onnx
+    from brain_tumor_nb.portable import Portable
+    facts = Portable(export_onnx(run, file, overwrite)).facts
+    several = f"{facts['networks']} networks" if facts["networks"] > 1 else "1 network"
+    _say(f"{several} for slices of {facts['size']} pixels, {file.stat().st_size/1e6:.1f} MB, "
+         f"{facts['purpose']}")
+    click.echo(file.as_posix())
 
 # %% ../nbs/engine/40_cli.ipynb #447012b2
 @cli.command("explain")
@@ -495,6 +520,8 @@ def _explain(e):
     line = str(e).strip().split("\n")[0]
     if isinstance(e, OSError) and e.strerror and e.filename:
         line = f"{e.filename}: {e.strerror}"
+    if isinstance(e, ModuleNotFoundError) and e.name:
+        return 2,f"this needs {e.name}, which is not installed: pip install brain_tumor_nb"
     if isinstance(e, _MENDABLE):
         return 2,line
     return 1,f"this is a fault of ours ({type(e).__name__}: {line}); --debug shows where"

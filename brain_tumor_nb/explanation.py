@@ -30,8 +30,8 @@ from .core import (Figure, Section, Table, figure_png, in_threads, new_axes,
 from .data import MRIFolder, PixelStore, resize_image
 from .device import seeded
 from .evaluation import bootstrap_weights, groups_of
-from .files import read_ahead, stack_pixels
-from .learners import Learner, predict_each
+from .files import read_ahead
+from .learners import Learner, predict_each, stack_pixels
 from .model import blocks, without_norms
 from .normalization import valid_transform, view
 from .predictions import Predictions

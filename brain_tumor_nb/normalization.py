@@ -95,7 +95,7 @@ def warp(x:torch.Tensor,       # [B,C,H,W], float
     "Move each slice, stretch it, then turn it about the picture's centre, by amounts of its own."
     t = torch.deg2rad(degrees).to(x)
     h,w = x.shape[-2:]
-    amounts = [torch.as_tensor(v).to(x).expand(len(x)) for v in (width, height, right, down)]
+    amounts = [torch.as_tensor(v).to(x).expand(x.shape[0]) for v in (width, height, right, down)]
     width,height,right,down = amounts
     across = torch.stack([t.cos()/width, -t.sin()*h/w/width, -2*right], -1)
     along = torch.stack([t.sin()*w/h/height, t.cos()/height, -2*down], -1)
@@ -194,7 +194,7 @@ def view(x:torch.Tensor,   # float [B,1,S,S], 0 to 1
     "One view of a batch."
     x = x.flip(-1) if mirror else x
     if degrees:
-        x = rotate(x, torch.full((len(x),), float(degrees), device=x.device))
+        x = rotate(x, x.new_full(x.shape[:1], degrees))
     return (x if scale == 1
             else F.interpolate(x, [round(scale*n) for n in x.shape[-2:]], mode="bilinear",
                                antialias=True))

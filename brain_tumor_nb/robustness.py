@@ -21,9 +21,8 @@ from .corruptions import CORRUPTIONS, SEVERITIES, SIDE, corrupt, strengths
 from .data import MRIFolder, PixelStore, data_hash, resize_image
 from .evaluation import (bootstrap_weights, class_parts, groups_of,
                                        positive_class)
-from .files import stack_pixels
 from .intervals import compare_auroc
-from .learners import predict_each
+from .learners import predict_each, stack_pixels
 from .predictions import Predictions, merge_classes
 from .runs import Run, check_classes, evaluate_run, open_folder
 

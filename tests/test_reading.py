@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from brain_tumor_nb import data
+from brain_tumor_nb import pictures
 from brain_tumor_nb.cli import cli
 from brain_tumor_nb.data import MRIFolder, SliceMemory
 from brain_tumor_nb.phantom import make_phantom
@@ -36,8 +36,8 @@ def folders(tmp_path_factory):
 def btnb(monkeypatch):
     "Runs a command in this process: how often it opened each slice of a folder, and decoded any."
     decoded = []
-    real = data.decode
-    monkeypatch.setattr(data, "decode", lambda *args: decoded.append(1) or real(*args))
+    real = pictures.decode
+    monkeypatch.setattr(pictures, "decode", lambda *args: decoded.append(1) or real(*args))
     def run(*args):
         OPENED.clear()
         decoded.clear()

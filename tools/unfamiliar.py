@@ -21,7 +21,8 @@ from PIL import Image
 
 from brain_tumor_nb.data import PixelStore, data_hash, read_image, read_manifest, resize_image
 from brain_tumor_nb.familiar import FALSE_ALARMS, MOST, fit_familiar, is_unfamiliar
-from brain_tumor_nb.files import list_pictures, stack_pixels
+from brain_tumor_nb.files import list_pictures
+from brain_tumor_nb.learners import stack_pixels
 from brain_tumor_nb.robustness import pick_slices
 from brain_tumor_nb.runs import Run, open_folder
 from brain_tumor_nb.splitting import find_groups
