@@ -3,12 +3,15 @@ import csv
 import subprocess
 import sys
 
+import numpy as np
 import pandas
 import pytest
 
 from brain_tumor_nb.data import MRIFolder, find_data
 from brain_tumor_nb.desk import (COLUMNS, DESK_JS, Session, draw_study, load_readings,
                                  read_answers, reading_desk)
+from brain_tumor_nb.predictions import Predictions
+from brain_tumor_nb.readers import kappa, share_difference
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +110,30 @@ def test_without_the_widget(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "brain_tumor_nb[labs]" in done.stdout and "one case of 6" in done.stdout
+
+
+def test_difference_of_unequal_patients():
+    "Thirty patients of one slice and ten of twenty: the interval holds the truth."
+    groups = np.repeat(np.arange(40), np.repeat([1, 20], [30, 10]))
+    n, rng = len(groups), np.random.default_rng(0)
+
+    def table(share):
+        right = rng.random(n) < share
+        return Predictions([f"{k:03}" for k in range(n)], ["yes"]*n, ("no", "yes"),
+                           np.stack([~right, right], 1).astype(float), [0]*n, groups)
+    found = [share_difference(table(.95), table(.6)) for _ in range(1000)]
+    assert .93 < np.mean([m["low"] <= .35 <= m["high"] for m in found]) < .97
+    assert .14 < np.mean([m["high"] - m["low"] for m in found]) < .18
+
+
+def test_kappa_of_the_rare():
+    "No end lies outside -1 to 1, and none is given where the answers show no error."
+    rare = np.arange(1000) == 0
+    assert kappa(rare, rare, rare)["low"] == -1
+    assert kappa(rare, ~rare)["value"] == pytest.approx(-.002, abs=1e-4)
+    same = np.zeros(1000)
+    assert kappa(rare, same) == dict(value=0, low=None, high=None)
+    assert kappa(same, same) == dict(value=None, low=None, high=None)
 
 
 def test_tool(tool, root, tmp_path):
