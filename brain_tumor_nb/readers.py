@@ -24,6 +24,8 @@ def kappa(a,          # [N], what one reader says, numbers or text
          )->dict:     # {"value", "low", "high"}, -1 to 1; None where nothing can be said
     "Cohen's κ with a 95 % interval over groups."
     from scipy.special import stdtrit
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} answers and {len(b)}: both must have read the same slices")
     names,both = np.unique([a, b], return_inverse=True)
     a,b = both.reshape(2, -1)
     _,g = np.unique(np.arange(len(a)) if groups is None else groups, return_inverse=True)
