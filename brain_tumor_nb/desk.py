@@ -12,6 +12,8 @@ import csv
 import hashlib
 import io
 import os
+import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,23 +59,35 @@ def draw_study(folder:MRIFolder, # an opened folder
                groups=None       # int, subject of each slice; None: see `find_groups`
               )->Study:
     "Draw slices for a reading study: one per subject, the classes balanced."
+    if n < 1:
+        raise ValueError(f"{n} slices are nothing to read: ask for 1 or more")
     groups = find_groups(folder) if groups is None else np.asarray(groups)
-    rng,among = np.random.default_rng(seed),None if among is None else set(among)
-    order = np.lexsort((rng.random(len(folder)), rng.random(groups.max() + 1)[groups]))
+    rng,among = np.random.default_rng(seed),set(folder.paths if among is None else among)
+    order = np.lexsort((rng.random(len(folder)), rng.random(groups.max() + 1)[groups])).tolist()
+    order = [i for i in order if folder.paths[i] in among]
+    cases,short = _chosen(folder, groups, order, n)
+    if short:
+        most = min(n - 1, len(set(groups[order])))      # no more than there are subjects
+        while _chosen(folder, groups, order, most)[1]:
+            most -= 1
+        raise ValueError(f"{n} slices of different subjects, equally many per class, cannot be "
+                         f"drawn for lack of {' and '.join(short)}: ask for at most {most}, or "
+                         "take a larger folder")
+    return Study(folder, cases, groups, seed)
+
+
+def _chosen(folder, groups, order, n):
+    "Indices of n slices, the first of their subjects; and the classes that have too few."
     classes = len(folder.classes)
     wanted = [n//classes + (c < n % classes) for c in range(classes)]
     cases,seen = [],set()
-    for i in order.tolist():
-        c,fresh = folder.targets[i],not {groups[i], folder.digests[i]} & seen
-        if fresh and wanted[c] and (among is None or folder.paths[i] in among):
+    for i in order:
+        c,own = folder.targets[i],{groups[i], folder.digests[i]}
+        if wanted[c] and not own & seen:
             wanted[c] -= 1
-            seen |= {groups[i], folder.digests[i]}
+            seen |= own
             cases.append(i)
-    if n < 1 or any(wanted):
-        raise ValueError(f"{n} slices of different subjects, equally many per class, cannot be "
-                         f"drawn, {len(cases)} can: ask for 1 to {len(cases)}, or for a larger "
-                         "folder")
-    return Study(folder, cases, groups, seed)
+    return cases,[name for name,left in zip(folder.classes, wanted) if left]
 
 # %% ../nbs/engine/24_desk.ipynb #f7b842a4
 SURE = "guess", "unsure", "fairly sure", "sure", "certain"      # confidence 1 to 5
@@ -105,54 +119,88 @@ def show_case(study:Study, # what is read
 COLUMNS = ["study", "reader", "order", "slice", "answer", "confidence", "seconds", "help"]
 
 
-def _whole_lines(file):
-    "The bytes of a file up to its last line end: a line that was cut off is not counted."
-    file = Path(file)
-    data = file.read_bytes() if file.exists() else b""
-    return data[:data.rfind(b"\n") + 1]
-
-
 def _checked(study, answer, confidence, seconds):
     "An answer with numbers for text; `ValueError` says what is wrong."
     if answer not in study.folder.classes:
         raise ValueError(f"the answer {answer!r} is none of {', '.join(study.folder.classes)}")
-    if str(confidence) not in "12345" or len(str(confidence)) != 1:
+    if str(confidence) not in tuple("12345"):
         raise ValueError(f"the confidence {confidence!r} is not 1, 2, 3, 4 or 5")
     try:
         took = float(seconds)
-    except ValueError:
+    except (TypeError, ValueError):
         took = -1.
     if not 0 <= took < 1e6:
         raise ValueError(f"{seconds!r} seconds is no time that a slice can take")
     return dict(answer=answer, confidence=int(confidence), seconds=took)
 
 
-def read_answers(file,       # a CSV file, perhaps not there yet
-                 study:Study # whose answers it holds
-                )->list:     # a dictionary per answer, see `COLUMNS`
-    "The answers in a file; `ValueError` of one line where they are not this study's."
+def _row(study, row):
+    "A line's answer, with numbers for text; `ValueError` says what is wrong."
+    if None in row or None in row.values():
+        raise ValueError(f"it has not {len(COLUMNS)} columns")
+    if row["slice"] not in study.names or not re.fullmatch(r"(.+ \d+%)?", row["help"]):
+        raise ValueError("its slice or its help is wrong")
+    found = _checked(study, row["answer"], row["confidence"], row["seconds"])
+    return row | found | dict(order=int(row["order"]))
+
+
+def _rows(file, data, study):
+    "The answers in a file's bytes."
     try:
-        text = _whole_lines(file).decode("utf-8-sig")
+        table = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        lines = [(table.line_num, row) for row in table]
     except UnicodeDecodeError:
         raise ValueError(f"{file} is not UTF-8 text: give a file of answers") from None
-    table = csv.DictReader(io.StringIO(text, newline=""))
-    if text and table.fieldnames != COLUMNS:
+    except csv.Error as e:
+        raise ValueError(f"{file} is no CSV file ({e}): give a file of answers") from None
+    if data and table.fieldnames != COLUMNS:
         raise ValueError(f"{file} holds no answers: its columns must be {','.join(COLUMNS)}")
-    rows,names = [],set(study.names)
-    for row in table:
-        at = f"{file}, line {table.line_num}"
+    rows = []
+    for number,row in lines:
+        at = f"{file}, line {number}"
         if row["study"] != study.key:
             raise ValueError(f"{at} is of another study: give the folder, n and seed with which "
                              "it was begun, or another file")
         try:
-            row |= _checked(study, row["answer"], row["confidence"], row["seconds"])
-            row["order"] = int(row["order"])
-            if row["slice"] not in names or row["help"] is None or None in row:
-                raise ValueError("its slice or its number of columns is wrong")
+            rows.append(_row(study, row))
         except ValueError as e:
             raise ValueError(f"{at} is no answer ({e}): mend the line or remove it") from None
-        rows.append(row)
     return rows
+
+
+def _follows(study, rows, row):
+    "Whether an answer is of the case that its reader was to see after these answers."
+    reader,aided = row["reader"],bool(row["help"])
+    at = sum(r["reader"] == reader and bool(r["help"]) == aided for r in rows)
+    shown = [study.names[k] for k in study.order(reader, aided)]
+    return row["order"] == at + 1 and shown[at:at + 1] == [row["slice"]]
+
+
+def _kept(file, study):
+    "What counts of a file, bytes and answers: whole lines, the last perhaps without its end."
+    file = Path(file)
+    data = file.read_bytes() if file.exists() else b""
+    whole = data[:data.rfind(b"\n") + 1]
+    if not whole and ",".join(COLUMNS).encode().startswith(data):
+        return b"",[]                                   # not begun
+    rows = _rows(file, whole or data, study)
+    if whole == data:
+        return data,rows
+    try:
+        more = _rows(file, data + b"\n", study)
+        if all(_follows(study, rows, row) for row in more[len(rows):]):
+            return data + b"\n",more
+    except ValueError:
+        pass
+    warnings.warn(f"{file}: the last line is cut off and was left out")
+    return whole,rows
+
+
+def read_answers(file,       # a CSV file, perhaps not there yet
+                 study:Study # whose answers it holds
+                )->list:     # a dictionary per answer, see `COLUMNS`
+    "The answers in a file; `ValueError` of one line where they are not this study's."
+    return _kept(file, study)[1]
 
 # %% ../nbs/engine/24_desk.ipynb #9f3e7663
 class Session:
@@ -176,10 +224,13 @@ class Session:
         "How many cases are answered; `ValueError` unless they are the first of the order."
         mine = [row for row in read_answers(self.file, self.study)
                 if row["reader"] == self.reader and bool(row["help"]) == bool(self.help)]
-        expected = [self.study.names[k] for k in self.order[:len(mine)]]
-        if [row["slice"] for row in mine] != expected:
+        cases = self.order[:len(mine)]
+        if [row["slice"] for row in mine] != [self.study.names[k] for k in cases]:
             raise ValueError(f"{self.file}: the answers of {self.reader} are not in the order in "
                              "which the slices were shown: lines were moved or removed")
+        if self.help and [row["help"] for row in mine] != [self.help[k] for k in cases]:
+            raise ValueError(f"{self.file}: the session of {self.reader} was begun with another "
+                             "model's help: take another file")
         return len(mine)
 
     @property
@@ -194,30 +245,31 @@ class Session:
             raise ValueError(f"{self.file} has answers from another window, or all are given: "
                              "start the reading again, it goes on where it stopped")
         shown = self.help[self.case] if self.help else ""
-        _append(self.file, [self.study.key, self.reader, self.done + 1,
-                            self.study.names[self.case], label, found["confidence"],
-                            f"{found['seconds']:.3f}", shown])
+        _append(self.file, self.study, [self.study.key, self.reader, self.done + 1,
+                                         self.study.names[self.case], label,
+                                         found["confidence"], f"{found['seconds']:.3f}", shown])
         self.done += 1
 
 
 def _hint(help, path):
     "What the model says of a slice, as a reader is told."
     if path not in help.paths:
-        raise ValueError(f"the help says nothing of {path}: draw from among=help.paths, with help "
-                         "and without")
+        raise ValueError("the help says nothing of some slices: draw from among=help.paths, with "
+                         "help and without")
     probs = help.probs[help.paths.index(path)]
     return f"{help.classes[probs.argmax()]} {probs.max():.0%}"
 
 
-def _append(file, cells):
+def _append(file, study, cells):
     "One more line, with the columns above the first; a line that was cut off makes way for it."
     file.parent.mkdir(parents=True, exist_ok=True)
-    kept,text = _whole_lines(file),io.StringIO()
+    kept,text = _kept(file, study)[0],io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS]*(not kept) + [cells])
+    at = max(0, len(kept) - 1)                          # the last line end may be missing
     with open(file, "r+b" if file.exists() else "wb") as f:
-        f.truncate(len(kept))
-        f.seek(len(kept))
-        f.write(text.getvalue().encode())
+        f.seek(at)
+        f.write(kept[at:] + text.getvalue().encode())
+        f.truncate()
         f.flush()
         os.fsync(f.fileno())
 
@@ -296,6 +348,7 @@ function render({model, el}) {
     picture.src = c.picture;
     picture.alt = "Slice of case " + c.number + " of " + c.of;
     await picture.decode().catch(() => {});
+    if (!running) return;
     picture.style.visibility = "visible";
     await painted();
     if (!running || model.get("case").number !== c.number) return;

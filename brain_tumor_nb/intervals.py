@@ -24,7 +24,7 @@ def aligned(a:Predictions,         # of one model
     if differ or len(a) != len(b):
         raise ValueError("the two tables hold different slices, such as "
                          f"{min(differ) if differ else 'one more than once'}: compare runs on the "
-                         "same folder")
+                         "same folder; of two readers both must have read all slices")
     a,b,groups = a[i],b[j],groups_of(a, groups)[i]
     if a.classes != b.classes or a.labels != b.labels:
         raise ValueError("the two tables name classes or labels differently: compare runs on the "

@@ -24,6 +24,8 @@ def kappa(a,          # [N], what one reader says, numbers or text
          )->dict:     # {"value", "low", "high"}, -1 to 1; None where nothing can be said
     "Cohen's κ with a 95 % interval over groups."
     from scipy.special import stdtrit
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} answers and {len(b)}: both must have read the same slices")
     names,both = np.unique([a, b], return_inverse=True)
     a,b = both.reshape(2, -1)
     _,g = np.unique(np.arange(len(a)) if groups is None else groups, return_inverse=True)
@@ -34,9 +36,12 @@ def kappa(a,          # [N], what one reader says, numbers or text
         return dict(value=None, low=None, high=None)
     value = (agree - chance)/(1 - chance)
     if agree == 1:                                  # no slice differs: Wilson's lower end
-        return dict(value=1., low=float((wilson(k, k)[0] - chance)/(1 - chance)), high=1.)
+        low = (wilson(k, k)[0] - chance)/(1 - chance)
+        return dict(value=1., low=float(max(-1, low)), high=1.)
     parts = (a == b) - agree - (1 - value)*(of_b[a] + of_a[b] - 2*chance)
     sums = np.bincount(g, parts)
+    if np.allclose(sums, 0):                        # such as one reader with one answer throughout
+        return dict(value=float(value), low=None, high=None)
     half = stdtrit(k - 1, .975)*sqrt(k/(k - 1)*(sums**2).sum())/n/(1 - chance)
     return dict(value=float(value), low=float(max(-1, value - half)),
                 high=float(min(1, value + half)))
@@ -54,13 +59,14 @@ def share_difference(a:Predictions,  # of one reader or model
         raise ValueError(f"no slice is of class {label!r}: take one of {', '.join(a.classes)}")
     a,b,groups = a[rows],b[rows],groups[rows]
     right = [p.probs.argmax(1) == p.y for p in (a, b)]
-    sums = np.bincount(np.unique(groups, return_inverse=True)[1], right[0]*1. - right[1])
-    n,k = len(a),len(sums)
-    more = n/k                                      # slices of an average group
-    total,d = n + 2*more,sums.sum()
-    half = 1.96*sqrt((sums**2).sum() + more**2 - d**2/(k + 2))/total
+    g = np.unique(groups, return_inverse=True)[1]
+    sums,counts = np.bincount(g, right[0]*1. - right[1]),np.bincount(g)
+    n,more = len(a),counts.mean()                   # more: slices of an average group
+    d,total = sums.sum(),n + 2*more
+    mid = d/total
+    half = 1.96*sqrt(((sums - mid*counts)**2).sum() + more**2*(1 + 2*mid**2))/total
     return dict(a=float(right[0].mean()), b=float(right[1].mean()), difference=float(d/n),
-                low=max(-1., float(d/total - half)), high=min(1., float(d/total + half)),
+                low=max(-1., float(mid - half)), high=min(1., float(mid + half)),
                 p=mcnemar(a, b, groups)["p"])
 
 # %% ../nbs/aims/24_readers.ipynb #b9c4f431

@@ -209,6 +209,9 @@ def test_reading_study(lab, tmp_path, request):
                 cells=[cell], metadata=kernel, nbformat=4, nbformat_minor=5)))
             address = lab.format(f"aims/reading{session}.ipynb")
             desk = open_desk(page, address, 1)
+            desk.locator("button", has_text="start").evaluate("b => {b.click(); b.click();}")
+            page.wait_for_timeout(500)                      # a pause before the slice was there
+            assert page.locator(".btnb-frame img").is_hidden()
             desk.focus()
             page.keyboard.press("p")
             for k, said in enumerate(scripted(study, reader, aided)):
