@@ -22,6 +22,7 @@ import zlib
 from collections import namedtuple
 from importlib.util import find_spec
 from io import BytesIO
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def robust_range(values:np.ndarray # any numbers; those that are not finite do n
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise NoSlice("no pixel is a finite number: save it with numbers")
-    low,high = np.percentile(finite, (.5, 99.5))
+    low,high = np.percentile(finite, (.5, 99.5), overwrite_input=True)      # it is a copy
     low = min(0., float(low))
     return low,float(high) if high > low else float(finite.max())
 
@@ -364,21 +365,23 @@ def _colours(ds):
 # %% ../nbs/engine/00_formats.ipynb #05198f89
 def unpack(content:bytes, # of a file that may be packed by gzip
            limit:int      # bytes that it may unpack to; more are not held
-          )->bytes:
+          )->bytes|bytearray:
     "The content of a file, unpacked."
     if content[:2] != b"\x1f\x8b":
         return content
+    found = bytearray()
     with gzip.GzipFile(fileobj=BytesIO(content)) as f:
-        found = f.read(limit + 1)
-    if len(found) > limit:
-        raise NoSlice(f"a file that unpacks to more than {limit/1e6:,.0f} MB, larger than any "
-                      "volume: cut a part of it")
+        while piece := f.read(2**20):                           # one read would reserve the limit
+            found += piece
+            if len(found) > limit:
+                raise NoSlice(f"a file that unpacks to more than {limit/1e6:,.0f} MB, larger than "
+                              "any volume: cut a part of it")
     return found
 
 # %% ../nbs/engine/00_formats.ipynb #ec4c4d22
 def check_volume(image,         # nibabel image, not yet read
                  stored:int,    # bytes of its file
-                 max_pixels:int # twice as many voxels are refused
+                 max_pixels:int # more voxels are refused
                 )->list:        # [X,Y,Z], 1 or more each
     "The size of a volume whose voxels are all there; stops with one line otherwise."
     shape,numbers = list(image.shape),image.get_data_dtype()
@@ -391,9 +394,9 @@ def check_volume(image,         # nibabel image, not yet read
         raise NoSlice("a NIfTI file of colours or complex numbers: save one channel of it")
     if len(shape) < 2 or min(shape) < 1:
         raise NoSlice("a NIfTI file without a slice: leave it out")
-    voxels = int(np.prod(shape, dtype=object))
-    if voxels > 2*max_pixels:
-        raise NoSlice(f"a NIfTI file of more than {2*max_pixels:,} voxels: cut a part of it")
+    voxels = prod(shape)
+    if voxels > max_pixels:
+        raise NoSlice(f"a NIfTI file of more than {max_pixels:,} voxels: cut a part of it")
     if image.dataobj.offset + voxels*numbers.itemsize > stored:
         raise NoSlice("a NIfTI file that ends before its voxels do: copy it again")
     return shape + [1]*(3 - len(shape))
@@ -402,30 +405,38 @@ def check_volume(image,         # nibabel image, not yet read
 # numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
 # is shown black and white; kind of numbers
 Volume = namedtuple("Volume", "values affine range mode")
-_MAGIC = {b"n+1\0": "Nifti1Image", b"n+2\0": "Nifti2Image"}      # a header and voxels in one file
+# a header of so many bytes and voxels in one file
+_MAGIC = {b"n+1\0": ("Nifti1Image", 348), b"n+2\0": ("Nifti2Image", 540)}
 
 
 def _nifti_kind(content):
     "The bytes by which a NIfTI header is known, of one file or a pair; empty if it is none."
-    found = (content[344:348], content[4:8])
+    found = (bytes(content[344:348]), bytes(content[4:8]))
     return next((m for m in found if m in (*_MAGIC, b"ni1\0", b"ni2\0")), b"")
 
 
 def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or not
-                max_pixels:int=50_000_000 # twice as many voxels, or eight times the bytes: refused
+                max_pixels:int=50_000_000 # more voxels, or packed four times the bytes, are refused
                )->Volume:
     "The volume in a NIfTI file, turned to the same directions as all others."
     import nibabel as nib
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)      # it quotes headers
-    content = unpack(content, 8*max_pixels)
+    content = unpack(content, 4*max_pixels)
     kind = _nifti_kind(content)
     if kind not in _MAGIC:
         raise NoSlice("the header of a pair .hdr and .img: save both as one .nii, "
                       "with nibabel.load and nibabel.save" if kind else "not a NIfTI file")
-    image = getattr(nib, _MAGIC[kind]).from_bytes(content)
+    name,size = _MAGIC[kind]
+    # four zeros: no extensions, of which there may be millions
+    image = getattr(nib, name).from_bytes(content[:size] + bytes(4))
     shape = check_volume(image, len(content), max_pixels)
-    values = np.asarray(image.dataobj).reshape(shape)
-    values = values if values.dtype == np.uint8 else values.astype(np.float32)
+    values = np.frombuffer(content, image.get_data_dtype(), prod(shape), image.dataobj.offset)
+    values = values.reshape(shape, order="F")
+    slope,intercept = image.dataobj.slope,image.dataobj.inter
+    if (slope, intercept) != (1, 0):
+        values = values.astype(np.float32)
+        values *= slope
+        values += intercept
     turn = nib.io_orientation(image.affine)
     if np.isnan(turn).any():
         raise NoSlice("a NIfTI file whose header gives no directions: save it again")

@@ -485,6 +485,28 @@ def test_numbers_of_a_volume(tmp_path):
     assert np.asarray(formats.decode(nifti(dim))).max() < 80
 
 
+def test_a_volume_takes_little_room(recwarn):
+    "Millions of header extensions are not looked at, and a slope makes no double of the voxels."
+    plain = nifti(anatomy())
+    many = bytearray(plain[:352] + (16).to_bytes(4, "little")*4*200_000 + plain[352:])
+    many[348] = 1
+    many[108:112] = np.float32(352 + 16*200_000).tobytes()          # where the voxels begin
+    scaled = nib.Nifti1Image(np.zeros((100, 100, 100), np.uint8), np.eye(4)).to_bytes()
+    scaled = bytearray(scaled)
+    scaled[112:120] = np.float32([2.5, -7]).tobytes()               # slope and intercept
+    for data, most in ((bytes(many), 5e6), (bytes(scaled), 10e6)):
+        packed = gzip.compress(data)
+        tracemalloc.start()
+        found = formats.read_volume(packed, 10**6)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < len(data) + most, f"{peak/1e6:.1f} MB"
+        if data == many:
+            assert np.array_equal(found.values, anatomy())
+    assert (found.values == -7).all() and found.values.dtype == np.float32
+    assert [str(w.message) for w in recwarn] == []
+
+
 def test_a_mask_may_be_nifti(tmp_path):
     "A lesion as ones in a volume of zeros marks what it marks, in any kind of number."
     for kind in (np.uint8, np.int16, np.float32):
