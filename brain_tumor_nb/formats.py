@@ -85,18 +85,26 @@ def to_grey(im:Image.Image # any mode
 # width and height in pixels as stored; bytes; mode and format as Pillow calls them, of DICOM the
 # bits stored, of NIfTI the kind of numbers; whether there is an EXIF block, be it empty
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
+_PICTURES = sorted(set(EXTENSIONS.values()) - {"DICOM", "NIfTI"})
 # every reader has a limit of its own
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-def read_picture(content:bytes,            # of a file that Pillow reads
+def read_picture(content:bytes,            # of a picture, in a format of `EXTENSIONS`
                  max_pixels:int=50_000_000 # width times height above which it is refused
                 )->Image.Image: # mode "L", upright as its EXIF says; `info` holds its "facts"
     "The slice in a JPEG, PNG, TIFF or the like."
-    with Image.open(BytesIO(content)) as im:
+    # no other: Pillow would start Ghostscript for a PostScript file, whatever its name
+    with Image.open(BytesIO(content), formats=_PICTURES) as im:
         if im.width*im.height > max_pixels:
             raise Image.DecompressionBombError
+        # MPO: a JPEG of a telephone, with a preview behind it
+        if im.format != "MPO" and getattr(im, "is_animated", False):
+            raise NoSlice("a file of several pages: save the slice you mean as a file of its own")
         facts = FileFacts(*im.size, len(content), im.mode, im.format, "exif" in im.info)
         grey = to_grey(ImageOps.exif_transpose(im))
+        # tag 262, WhiteIsZero: Pillow leaves it to us where there are 16 bits
+        if im.format == "TIFF" and im.mode.startswith("I") and im.tag_v2.get(262) == 0:
+            grey = ImageOps.invert(grey)
         grey.info = dict(facts=facts)
         return grey
 
@@ -476,7 +484,7 @@ def read_nifti(content:bytes,            # of a file
 
 # %% ../nbs/engine/00_formats.ipynb #cb122131
 def file_kind(content:bytes # of a file
-             )->str:        # "DICOM", "NIfTI", or "" for whatever Pillow may know
+             )->str:        # "DICOM", "NIfTI", or "" for a picture, if it is one
     "What kind of file this is."
     # old DICOM files begin with an element of group 2 or 8: its two letters, or a short length
     bare = content[:2] in (b"\x02\0", b"\x08\0") and (content[4:6].isupper()

@@ -1,4 +1,5 @@
 "DICOM and NIfTI: the same pixels, the same answer; no name leaves; bad files are one line."
+import contextlib
 import csv
 import gzip
 import io
@@ -17,7 +18,7 @@ import numpy as np
 import pydicom
 import pytest
 from inside import refusal
-from PIL import Image, UnidentifiedImageError
+from PIL import EpsImagePlugin, Image, UnidentifiedImageError
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -483,6 +484,53 @@ def test_numbers_of_a_volume(tmp_path):
     dim = steps.copy()
     dim[:, :, 4] //= 4
     assert np.asarray(formats.decode(nifti(dim))).max() < 80
+
+
+def picture(form, im, **options):
+    "A picture as the content of a file."
+    out = io.BytesIO()
+    im.save(out, form, **options)
+    return out.getvalue()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gs would be an .exe")
+def test_no_program_is_started(tmp_path, monkeypatch):
+    "Pillow starts Ghostscript for PostScript; a file that only claims to be a PNG does not."
+    started = tmp_path/"started"
+    (tmp_path/"gs").write_text(f"#!/bin/sh\ntouch '{started}'\n")
+    (tmp_path/"gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    with contextlib.suppress(OSError), Image.open(io.BytesIO(eps)) as im:
+        im.load()
+    assert started.exists(), "the trap works"
+    started.unlink()
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    assert one_line(eps) == "not an image" and not started.exists()
+
+
+def test_pages_of_a_picture():
+    "A file of several pages is refused; a JPEG with a preview, as telephones make it, is read."
+    first, second = Image.fromarray(brick()), Image.fromarray(255 - brick())
+    both = dict(save_all=True, append_images=[second])
+    for form in ("TIFF", "PNG", "WEBP"):
+        assert one_line(picture(form, first)) is None
+        assert "several pages" in one_line(picture(form, first, **both)), form
+    phone = formats.decode(picture("MPO", first.convert("RGB"), **both))
+    assert phone.info["facts"].format == "MPO"
+    assert abs(np.asarray(phone).astype(int) - brick()).max() < 20
+
+
+@pytest.mark.parametrize("kind,white", [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_negative_of_a_tiff(kind, white):
+    "Where white is 0 (tag 262), a TIFF of 8 and one of 16 bits are turned round."
+    grey = brick().astype(kind)*(white//255)
+    grey[0, :2] = 0, white
+    stored = picture("TIFF", Image.fromarray(white - grey), tiffinfo={262: 0})
+    if kind == np.uint8:                                # Pillow turns these, writing and reading
+        stored = picture("TIFF", Image.fromarray(grey), tiffinfo={262: 0})
+    assert np.array_equal(np.asarray(formats.decode(stored)), grey//(white//255))
 
 
 def test_a_volume_takes_little_room(recwarn):
