@@ -112,6 +112,9 @@ def read_picture(content:bytes,            # of a picture, in a format of `EXTEN
 class NoSlice(ValueError):
     "A file that holds no single slice: its message says why and what to do, and quotes nothing."
 
+
+_NO_ROOM = "larger than the memory that is free: close other programs, or cut a part of it"
+
 # %% ../nbs/engine/00_formats.ipynb #9f6b8857
 def robust_range(values:np.ndarray # any numbers; those that are not finite do not count
                 )->tuple[float,float]: # what is shown black, and white
@@ -158,8 +161,8 @@ _ELEMENTS = """SamplesPerPixel PhotometricInterpretation PlanarConfiguration Num
     BluePaletteColorLookupTableDescriptor BluePaletteColorLookupTableData
     SegmentedRedPaletteColorLookupTableData SegmentedGreenPaletteColorLookupTableData
     SegmentedBluePaletteColorLookupTableData WindowCenter WindowWidth VOILUTFunction VOILUTSequence
-    RescaleIntercept RescaleSlope ModalityLUTSequence ExtendedOffsetTable
-    ExtendedOffsetTableLengths FloatPixelData DoubleFloatPixelData PixelData""".split()
+    RescaleIntercept RescaleSlope ModalityLUTSequence FloatPixelData DoubleFloatPixelData
+    PixelData""".split()
 _INSTALL = 'pip install "brain_tumor_nb[dicom]"'
 _SETTING = threading.Lock()
 
@@ -206,27 +209,48 @@ def check_dicom(ds,            # see `open_dicom`
                 max_pixels:int # rows times columns above which it is refused
                ):
     "Stop with one line where a DICOM file holds no single slice, before anything is unpacked."
-    if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(ds.dir()):
+    if {"FloatPixelData", "DoubleFloatPixelData"} & set(ds.dir()):
+        raise NoSlice("a DICOM file of floating-point pixels: save it with whole numbers")
+    if "PixelData" not in ds:
         raise NoSlice("a DICOM file without a picture, such as a report, the list of a disc, or "
                       "one cut off: leave it out")
     if int(ds.get("NumberOfFrames", 1)) != 1:
         raise NoSlice("a DICOM file of many frames: save the slice you mean as a file of its own")
-    if ds.get("BurnedInAnnotation") == "YES":
+    if str(ds.get("BurnedInAnnotation")).strip().upper() == "YES":
         raise NoSlice("a DICOM file with writing in its pixels, perhaps a name: crop the picture "
                       "and save it as PNG")
     rows,columns = int(ds.Rows),int(ds.Columns)
     if rows*columns > max_pixels:
         raise Image.DecompressionBombError
     promised = rows*columns*int(ds.SamplesPerPixel)*int(ds.BitsAllocated)/8
-    stored = len(ds.get("PixelData", b""))
+    stored = len(ds.PixelData)
     if not promised:
         raise NoSlice("a DICOM file of no pixels: leave it out")
     if not ds.file_meta.TransferSyntaxUID.is_compressed:
         halved = ds.PhotometricInterpretation == "YBR_FULL_422"
-        if "PixelData" in ds and stored < promised*(2/3 if halved else 1):
+        if stored < promised*(2/3 if halved else 1):
             raise NoSlice("a DICOM file that ends before its pixels do: copy it again")
-    elif stored > 2*promised + 65536:
+    elif stored > 2*promised + 65536 or _runs_over(ds, rows*columns + 65536):
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
+
+
+def _runs_over(ds, limit):
+    "Whether a segment of RLE, a byte of each pixel, unpacks to more bytes than `limit`."
+    from pydicom import encaps, uid
+    if ds.file_meta.TransferSyntaxUID != uid.RLELossless:
+        return False
+    frame = encaps.get_frame(ds.PixelData, 0, number_of_frames=1)
+    starts = np.frombuffer(frame[:64], "<u4").tolist()
+    starts = [*starts[1:min(starts[0], 15) + 1], len(frame)]
+    for at,end in zip(starts, starts[1:]):
+        found,end = 0,min(end, len(frame))
+        while at < end:
+            n = frame[at]                           # so many and one bytes follow, or one is
+            found += n + 1 if n < 128 else (257 - n)*(n > 128)          # repeated; 128 is nothing
+            at += n + 2 if n < 128 else 1 + (n > 128)
+            if found > limit:
+                return True
+    return False
 
 # %% ../nbs/engine/00_formats.ipynb #4a8b354b
 class PixelServer:
@@ -321,11 +345,11 @@ def dicom_grey(ds          # see `open_dicom`, one channel
     "The grey levels of a DICOM slice, as its window shows them."
     from pydicom import pixels
     values = pixels.apply_modality_lut(stored_pixels(ds), ds)
-    if "WindowCenter" in ds and "WindowWidth" in ds:
+    if _has_window(ds):
         ends = pixels.apply_windowing(np.array([-np.inf, np.inf]), ds)
         grey = stretch(pixels.apply_windowing(values, ds), *ends)
     elif "VOILUTSequence" in ds:
-        grey = to_uint8(_by_table(values, ds))
+        grey = _by_table(values, ds)
     elif values.dtype == np.uint8 and ds.BitsStored == 8:
         grey = values
     else:
@@ -333,15 +357,25 @@ def dicom_grey(ds          # see `open_dicom`, one channel
     return 255 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
 
 
+def _has_window(ds):
+    "Whether a DICOM file states a window that is wide enough for the standard."
+    if not {"WindowCenter", "WindowWidth"} <= set(ds.dir()):
+        return False
+    width = float(np.ravel(ds.WindowWidth)[0])
+    return width >= 1 or width > 0 and ds.get("VOILUTFunction", "LINEAR").upper() != "LINEAR"
+
+
 def _by_table(values, ds):
-    "Signal as the first window of a DICOM file shows it, where that is a table."
+    "Grey levels by the first window of a DICOM file, where that is a table."
     from pydicom import pixels
     table = ds.VOILUTSequence[0]
-    entries,first,_ = table.LUTDescriptor
+    entries,first,bits = table.LUTDescriptor
+    if not 8 <= bits <= 16:
+        raise NoSlice("a DICOM file whose window is a table without a scale: save it as PNG")
     # pydicom 3.0 counts the places of a table of 8 bits in 8 bits, and not those outside
     table.LUTDescriptor = [entries, first, 16]
     inside = np.clip(np.rint(values), first, first + (entries or 2**16) - 1)
-    return pixels.apply_voi(inside.astype(int), ds)
+    return stretch(pixels.apply_voi(inside.astype(int), ds), 0, 2**bits - 1)
 
 # %% ../nbs/engine/00_formats.ipynb #c4eff239
 def read_dicom(content:bytes,            # of a file
@@ -355,7 +389,9 @@ def read_dicom(content:bytes,            # of a file
     else:
         grey,mode = _colours(ds).convert("L"),"RGB"
     facts = FileFacts(*grey.size, len(content), mode, "DICOM", False)
-    grey = square_pixels(grey, *ds.get("PixelSpacing", (1, 1)), max_pixels)
+    spacing = np.ravel(ds.get("PixelSpacing", (1, 1)))
+    if len(spacing) == 2:
+        grey = square_pixels(grey, *spacing, max_pixels)
     grey.info = dict(facts=facts)
     return grey
 
@@ -505,14 +541,17 @@ def decode(content:bytes,            # of a file
           )->Image.Image: # mode "L", upright; `info` holds its "facts" (`FileFacts`), no more
     "The slice in a file of any format; errors of DICOM and NIfTI are a `NoSlice`."
     kind = file_kind(content)
-    if not kind:
-        return read_picture(content, max_pixels)
+    read = {"DICOM": read_dicom, "NIfTI": read_nifti}.get(kind, read_picture)
     try:
         with np.errstate(all="ignore"):                         # of numbers that make no sense
-            return (read_dicom if kind == "DICOM" else read_nifti)(content, max_pixels)
+            return read(content, max_pixels)
     except (NoSlice, Image.DecompressionBombError):
         raise
+    except MemoryError:
+        raise NoSlice(_NO_ROOM) from None
     except Exception as e:
+        if not kind:
+            raise
         raise NoSlice(f"a damaged {kind} file ({type(e).__name__}): copy it again") from None
 
 # %% ../nbs/engine/00_formats.ipynb #87fb9af0
@@ -573,6 +612,8 @@ def _volume_at(path, max_pixels=50_000_000):
         return read_volume(Path(path).read_bytes(), max_pixels)
     except NoSlice as e:
         raise ValueError(f"{path}: {e}") from None
+    except MemoryError:
+        raise ValueError(f"{path}: {_NO_ROOM}") from None
     except Exception as e:
         raise ValueError(f"{path}: a damaged NIfTI file ({type(e).__name__})") from None
 

@@ -3,10 +3,12 @@ import contextlib
 import csv
 import gzip
 import io
+import os
 import random
 import shutil
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 from collections import Counter
@@ -271,7 +273,12 @@ def refused():
         return h.binaryblock + volume[348:]
     twice = dataset(pixels).PixelData*2
     yield "many frames", content(dataset(pixels, NumberOfFrames=2, PixelData=twice))
-    yield "writing in its pixels", content(dataset(pixels, BurnedInAnnotation="YES"))
+    writing = content(dataset(pixels, BurnedInAnnotation="YES"))
+    for yes in (b"YES ", b"yes ", b" Yes"):                         # no other is by the standard
+        yield "writing in its pixels", writing.replace(b"CS\x04\x00YES ", b"CS\x04\x00" + yes)
+    floats = without(dataset(pixels), "PixelData", "BitsStored", "HighBit", "PixelRepresentation")
+    floats.BitsAllocated, floats.FloatPixelData = 32, pixels.astype("<f4").tobytes()
+    yield "floating-point pixels", content(floats)
     yield "without a picture", content(without(dataset(pixels), "PixelData"))
     yield "before its pixels do", content(dataset(pixels, Rows=4000))
     yield "larger", content(dataset(pixels, Rows=60000, Columns=60000))
@@ -279,6 +286,10 @@ def refused():
     yield "before its pixels do", plain[:-1]
     yield "without a picture", plain[:300]
     yield "not read here", deflated(10**8)
+    yield "more pixels than", content(packed)
+    packed.Rows = packed.Columns = 1000                             # 0.3 GB of runs in 4 MB
+    starts = np.array([2, 64, 2_000_064] + [0]*13, "<u4").tobytes()
+    packed.PixelData = encapsulate([starts + b"\x81\0"*2_000_000])
     yield "more pixels than", content(packed)
     yield "damaged", plain.replace(b"US\x02\x00\x30\x00", b"LO\x02\x00XY")
     for name in ("test-SR.dcm", "rtplan.dcm", "rtstruct.dcm", "reportsi.dcm"):
@@ -370,9 +381,24 @@ def test_gdcm_may_die(tmp_path):
     assert np.array_equal(np.asarray(formats.decode(good)), brick())
     bad = good.replace(b"\xff\xc3", b"\xff\xc2")                   # of another kind of JPEG
     assert one_line(bad) and one_line(good) is None
-    slow = formats.PixelServer(seconds=.01)                         # not even started by then
+
+
+def test_a_process_apart_that_hangs_is_stopped(tmp_path):
+    "After its time it is ended, the file is refused, and the next one is read by another."
+    gdcm = pytest.importorskip("gdcm")
+    syntax = gdcm.TransferSyntax.JPEGLosslessProcess14_1
+    good = by_gdcm(content(dataset(brick())), syntax, tmp_path)
+    server = formats.PixelServer(seconds=.5)
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    hangs = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], **pipes)
+    server.child, server.owner = hangs, os.getpid()
+    start = time.monotonic()
     with pytest.raises(formats.NoSlice, match="cannot be unpacked"):
-        slow.ask(good)
+        server.ask(good)
+    assert .4 < time.monotonic() - start < 20 and hangs.wait(10)
+    server.seconds = 60
+    assert np.array_equal(server.ask(good), 15*brick().astype(int))
+    server.stop()
 
 
 @pytest.mark.parametrize("missing,file", [("pydicom", "plain.dcm"), ("gdcm", "lossless.dcm")])
@@ -422,25 +448,64 @@ def test_other_real_files(name, size):
     assert im.size == size and im.mode == "L" and np.asarray(im).std() > 2
 
 
-def table(kind, pixels):
-    "The only item of a look-up table that turns 12 stored bits of grey into 8 or 16."
+def table(kind, bits, values):
+    "A look-up table with a number of so many bits for each of the 12 stored bits."
     item = Dataset()
-    item.LUTDescriptor = [4096, 0, 16 if kind == "Modality" else 8]
-    grey = np.arange(4096)/15
-    data = np.round(grey*30) if kind == "Modality" else np.minimum(np.round(grey), 255)
+    item.LUTDescriptor = [4096, 0, bits]
+    data = np.minimum(np.round(values), 2**bits - 1)
     item.add_new("LUTData", "US", data.astype(int).tolist())
     if kind == "Modality":
         item.ModalityLUTType = "US"
     return {f"{kind}LUTSequence": [item]}
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_white_of_a_table(bits):
+    "White is what the bits of a table hold: neither its maximum nor the 12 bits of the pixels."
+    white = 2**bits - 1
+    for top in (1, .25):                                            # a dark slice stays dark
+        voi = table("VOI", bits, top*white*np.arange(4096)/(15*255))
+        ds = dataset(brick(), **voi, WindowCenter=None, WindowWidth=None, RescaleSlope=None,
+                     RescaleIntercept=None)
+        found = np.asarray(formats.decode(content(ds))).astype(int)
+        assert abs(found - top*brick()).max() <= 1, (bits, top)
+    ds.VOILUTSequence[0].LUTDescriptor = [4096, 0, 0]
+    assert "without a scale" in one_line(content(ds))
+
+
+def test_headers_that_state_nonsense():
+    "A window of no width is none, and one number is no spacing: neither is damage."
+    plain = dataset(brick(), WindowCenter=None, WindowWidth=None)
+    none = np.asarray(formats.decode(content(plain)))
+    for changes in (dict(WindowWidth=0), dict(WindowWidth=[0, 100], WindowCenter=[0, 100]),
+                    dict(WindowWidth=-3, VOILUTFunction="SIGMOID"), dict(WindowWidth=.5)):
+        data = content(dataset(brick(), **changes))
+        assert np.array_equal(np.asarray(formats.decode(data)), none), changes
+    exact = dataset(brick(), WindowWidth=.5, VOILUTFunction="LINEAR_EXACT")
+    assert np.unique(formats.decode(content(exact))).tolist() == [0, 255]
+    assert formats.decode(content(dataset(brick(), PixelSpacing=2))).size == (64, 48)
+
+
+@pytest.mark.parametrize("reader,data", [("read_dicom", content(dataset(np.eye(9)))),
+                                         ("read_nifti", nifti(np.eye(9)[..., None])),
+                                         ("read_picture", b"")], ids=["DICOM", "NIfTI", "picture"])
+def test_too_little_memory_is_no_damage(reader, data, monkeypatch):
+    "The line says what there is too little of."
+    def full(*_):
+        raise MemoryError
+    monkeypatch.setattr(formats, reader, full)
+    assert "memory that is free" in one_line(data)
+
+
 def test_tables_in_place_of_a_line(sample):
     "Signal by a table, a window by a table, a sigmoid: as pydicom has them."
     pixels = np.asarray(Image.open(next((sample/"png").rglob("*.png"))))
     none = dict(RescaleSlope=None, RescaleIntercept=None)
-    signal = dataset(pixels, **none, **table("Modality", pixels), WindowCenter=30*255/2 + .5)
+    signal = dataset(pixels, **none, **table("Modality", 16, np.arange(4096)*2),
+                     WindowCenter=30*255/2 + .5)
     assert np.array_equal(np.asarray(formats.decode(content(signal))), pixels)
-    shown = dataset(pixels, **none, **table("VOI", pixels), WindowCenter=None, WindowWidth=None)
+    shown = dataset(pixels, **none, **table("VOI", 8, np.arange(4096)/15),
+                    WindowCenter=None, WindowWidth=None)
     assert np.array_equal(np.asarray(formats.decode(content(shown))), pixels)
     smooth = dataset(pixels, VOILUTFunction="SIGMOID", WindowWidth=2000)
     share = 1/(1 + np.exp(-4*(30.*pixels - 10 - smooth.WindowCenter)/2000))
