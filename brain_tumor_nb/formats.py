@@ -593,15 +593,33 @@ def write_slices(path:str|Path,          # NIfTI file
     "Cut slices from a volume and write them as `NAME-PLANE-INDEX.png`, with `_mask.png`."
     volume,lesion = _volume_at(path),mask and _volume_at(mask)
     name = Path(path).name.removesuffix(".gz").removesuffix(".nii")
-    written = []
+    slices,masks = {},{}
     for index in pick_slices(volume, plane, at, lesion, count):
         file = Path(out)/f"{name}-{plane}-{index:03}.png"
-        written.append(_write_png(file, cut_slice(volume, plane, index)))
+        slices[file] = _png(cut_slice(volume, plane, index))
         if lesion:
             outline = lesion._replace(values=np.uint8(lesion.values > 0), range=(0, 1))
             cut = cut_slice(outline, plane, index).point(lambda v: 255*(v > 127), "1")
-            _write_png(file.with_name(f"{file.stem}_mask.png"), cut)
-    return written
+            masks[_mask_of(file)] = _png(cut)
+    _check_free(slices, masks)
+    for file,content in (slices | masks).items():
+        write_file(file, content)
+    return list(slices)
+
+
+def _mask_of(file):
+    "Where the mask of a slice is written."
+    return file.with_name(f"{file.stem}_mask.png")
+
+
+def _check_free(slices, masks):
+    "Stop before a slice of another volume, or a mask of one, is mixed with these."
+    wanted = slices | masks
+    stale = [_mask_of(f) for f in slices if _mask_of(f) not in masks and not f.exists()]
+    for file in [*wanted, *stale]:
+        if file.exists() and file.read_bytes() != wanted.get(file):
+            raise ValueError(f"{file}: is there already, from another volume or mask: give "
+                             "another folder, or move it away")
 
 
 def _volume_at(path, max_pixels=50_000_000):
@@ -618,8 +636,8 @@ def _volume_at(path, max_pixels=50_000_000):
         raise ValueError(f"{path}: a damaged NIfTI file ({type(e).__name__})") from None
 
 
-def _write_png(path, im):
-    "A picture as a PNG file, whole or not at all."
+def _png(im):
+    "A picture as the content of a PNG file."
     out = BytesIO()
     im.save(out, "PNG")
-    return write_file(path, out.getvalue())
+    return out.getvalue()

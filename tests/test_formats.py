@@ -645,3 +645,22 @@ def test_slices_are_cut_where_the_lesion_is(tmp_path, capsys):
     assert "give 0 to 7" in refusal("slices", args[0], "--plane", "coronal", "--at", 8)
     (tmp_path/"no.nii").write_bytes(b"nothing")
     assert "no.nii: not a NIfTI file" in refusal("slices", tmp_path/"no.nii")
+
+
+def test_slices_of_two_patients_are_not_mixed(tmp_path):
+    "Two volumes of the same name: the second is refused whole, as is the mask of the first."
+    lesion = np.uint8(anatomy() > 899 - 200)
+    for name, values in (("a", anatomy()), ("b", 900 - anatomy()), ("mask", lesion)):
+        (tmp_path/name).mkdir()
+        (tmp_path/name/"t1.nii").write_bytes(nifti(values))
+    out, mask = tmp_path/"cut", ("--mask", tmp_path/"mask"/"t1.nii")
+    for _ in range(2):                                              # again is no clash
+        assert status("slices", tmp_path/"a"/"t1.nii", "--out", out, "--at", 4, *mask) == 0
+    before = {f: f.read_bytes() for f in out.iterdir()}
+    assert sorted(f.name for f in before) == ["t1-axial-004.png", "t1-axial-004_mask.png"]
+    line = refusal("slices", tmp_path/"b"/"t1.nii", "--out", out, "--count", 5)
+    assert "t1-axial-004.png: is there already" in line and "give another folder" in line
+    assert before == {f: f.read_bytes() for f in out.iterdir()}, "nothing half written"
+    (out/"t1-axial-004.png").unlink()
+    assert "004_mask.png" in refusal("slices", tmp_path/"b"/"t1.nii", "--out", out, "--at", 4)
+    assert status("slices", tmp_path/"b"/"t1.nii", "--out", tmp_path/"cut_b", "--at", 4) == 0
