@@ -230,24 +230,38 @@ def check_dicom(ds,            # see `open_dicom`
         halved = ds.PhotometricInterpretation == "YBR_FULL_422"
         if stored < promised*(2/3 if halved else 1):
             raise NoSlice("a DICOM file that ends before its pixels do: copy it again")
-    elif stored > 2*promised + 65536 or _runs_over(ds, rows*columns + 65536):
+    elif stored > 2*promised + 65536 or _holds_more(ds, rows*columns):
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
 
 
-def _runs_over(ds, limit):
-    "Whether a segment of RLE, a byte of each pixel, unpacks to more bytes than `limit`."
+def _holds_more(ds, promised):
+    "Whether packed pixels are more than promised, as far as that is seen before they are unpacked."
     from pydicom import encaps, uid
-    if ds.file_meta.TransferSyntaxUID != uid.RLELossless:
-        return False
     frame = encaps.get_frame(ds.PixelData, 0, number_of_frames=1)
+    if ds.file_meta.TransferSyntaxUID == uid.RLELossless:
+        return _runs_over(frame, promised + 65536)
+    try:
+        with Image.open(BytesIO(frame), formats=("JPEG", "JPEG2000")) as im:
+            return im.width*im.height > promised
+    except OSError:                                 # of a kind that gdcm alone reads
+        return False
+
+
+def _runs_over(frame, limit):
+    "Whether a segment of RLE, a byte of each pixel, unpacks to more bytes than `limit`."
     starts = np.frombuffer(frame[:64], "<u4").tolist()
     starts = [*starts[1:min(starts[0], 15) + 1], len(frame)]
     for at,end in zip(starts, starts[1:]):
         found,end = 0,min(end, len(frame))
         while at < end:
-            n = frame[at]                           # so many and one bytes follow, or one is
-            found += n + 1 if n < 128 else (257 - n)*(n > 128)          # repeated; 128 is nothing
-            at += n + 2 if n < 128 else 1 + (n > 128)
+            n = frame[at]
+            at += 1
+            if n < 128:                             # so many and one bytes follow
+                found += n + 1
+                at += n + 1
+            elif n > 128:                           # a byte follows, which is repeated
+                found += 257 - n
+                at += 1
             if found > limit:
                 return True
     return False

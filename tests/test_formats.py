@@ -24,8 +24,8 @@ from PIL import EpsImagePlugin, Image, UnidentifiedImageError
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, MRImageStorage,
-                         RLELossless, generate_uid)
+from pydicom.uid import (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian,
+                         JPEG2000Lossless, MRImageStorage, RLELossless, generate_uid)
 
 from brain_tumor_nb import cli, formats
 from brain_tumor_nb.data import MRIFolder, PixelStore, find_data, read_image, read_mask
@@ -290,6 +290,11 @@ def refused():
     packed.Rows = packed.Columns = 1000                             # 0.3 GB of runs in 4 MB
     starts = np.array([2, 64, 2_000_064] + [0]*13, "<u4").tobytes()
     packed.PixelData = encapsulate([starts + b"\x81\0"*2_000_000])
+    yield "more pixels than", content(packed)
+    with io.BytesIO() as out:                                       # 36 MB in 250 bytes
+        Image.new("L", (6000, 6000)).save(out, "JPEG2000", no_jp2=True)
+        packed.PixelData = encapsulate([out.getvalue()])
+    packed.file_meta.TransferSyntaxUID = JPEG2000Lossless
     yield "more pixels than", content(packed)
     yield "damaged", plain.replace(b"US\x02\x00\x30\x00", b"LO\x02\x00XY")
     for name in ("test-SR.dcm", "rtplan.dcm", "rtstruct.dcm", "reportsi.dcm"):
