@@ -243,8 +243,9 @@ def _holds_more(ds, promised):
     try:
         with Image.open(BytesIO(frame), formats=("JPEG", "JPEG2000")) as im:
             return im.width*im.height > promised
-    except OSError:                                 # of a kind that gdcm alone reads
-        return False
+    except OSError:                                 # JPEG-LS, whose size stands behind FF F7
+        size = frame[frame.find(b"\xff\xf7"):][5:9]
+        return int.from_bytes(size[:2], "big")*int.from_bytes(size[2:], "big") > promised
 
 
 def _runs_over(frame, limit):

@@ -384,6 +384,9 @@ def test_gdcm_may_die(tmp_path):
     server.child.kill()
     server.child.wait()
     assert np.array_equal(np.asarray(formats.decode(good)), brick())
+    large = bytearray(by_gdcm(plain, gdcm.TransferSyntax.JPEGLSLossless, tmp_path))
+    large[large.index(b"\xff\xf7") + 5] = 255                       # 65,328 rows in place of 48
+    assert "more pixels than" in one_line(bytes(large))
     bad = good.replace(b"\xff\xc3", b"\xff\xc2")                   # of another kind of JPEG
     assert one_line(bad) and one_line(good) is None
 
