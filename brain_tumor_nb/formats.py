@@ -22,6 +22,7 @@ import zlib
 from collections import namedtuple
 from importlib.util import find_spec
 from io import BytesIO
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -84,24 +85,35 @@ def to_grey(im:Image.Image # any mode
 # width and height in pixels as stored; bytes; mode and format as Pillow calls them, of DICOM the
 # bits stored, of NIfTI the kind of numbers; whether there is an EXIF block, be it empty
 FileFacts = namedtuple("FileFacts", "width height bytes mode format exif")
+_PICTURES = sorted(set(EXTENSIONS.values()) - {"DICOM", "NIfTI"})
 # every reader has a limit of its own
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-def read_picture(content:bytes,            # of a file that Pillow reads
+def read_picture(content:bytes,            # of a picture, in a format of `EXTENSIONS`
                  max_pixels:int=50_000_000 # width times height above which it is refused
                 )->Image.Image: # mode "L", upright as its EXIF says; `info` holds its "facts"
     "The slice in a JPEG, PNG, TIFF or the like."
-    with Image.open(BytesIO(content)) as im:
+    # no other: Pillow would start Ghostscript for a PostScript file, whatever its name
+    with Image.open(BytesIO(content), formats=_PICTURES) as im:
         if im.width*im.height > max_pixels:
             raise Image.DecompressionBombError
+        # MPO: a JPEG of a telephone, with a preview behind it
+        if im.format != "MPO" and getattr(im, "is_animated", False):
+            raise NoSlice("a file of several pages: save the slice you mean as a file of its own")
         facts = FileFacts(*im.size, len(content), im.mode, im.format, "exif" in im.info)
         grey = to_grey(ImageOps.exif_transpose(im))
+        # tag 262, WhiteIsZero: Pillow leaves it to us where there are 16 bits
+        if im.format == "TIFF" and im.mode.startswith("I") and im.tag_v2.get(262) == 0:
+            grey = ImageOps.invert(grey)
         grey.info = dict(facts=facts)
         return grey
 
 # %% ../nbs/engine/00_formats.ipynb #569b8d17
 class NoSlice(ValueError):
     "A file that holds no single slice: its message says why and what to do, and quotes nothing."
+
+
+_NO_ROOM = "larger than the memory that is free: close other programs, or cut a part of it"
 
 # %% ../nbs/engine/00_formats.ipynb #9f6b8857
 def robust_range(values:np.ndarray # any numbers; those that are not finite do not count
@@ -110,7 +122,7 @@ def robust_range(values:np.ndarray # any numbers; those that are not finite do n
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise NoSlice("no pixel is a finite number: save it with numbers")
-    low,high = np.percentile(finite, (.5, 99.5))
+    low,high = np.percentile(finite, (.5, 99.5), overwrite_input=True)      # it is a copy
     low = min(0., float(low))
     return low,float(high) if high > low else float(finite.max())
 
@@ -149,8 +161,8 @@ _ELEMENTS = """SamplesPerPixel PhotometricInterpretation PlanarConfiguration Num
     BluePaletteColorLookupTableDescriptor BluePaletteColorLookupTableData
     SegmentedRedPaletteColorLookupTableData SegmentedGreenPaletteColorLookupTableData
     SegmentedBluePaletteColorLookupTableData WindowCenter WindowWidth VOILUTFunction VOILUTSequence
-    RescaleIntercept RescaleSlope ModalityLUTSequence ExtendedOffsetTable
-    ExtendedOffsetTableLengths FloatPixelData DoubleFloatPixelData PixelData""".split()
+    RescaleIntercept RescaleSlope ModalityLUTSequence FloatPixelData DoubleFloatPixelData
+    PixelData""".split()
 _INSTALL = 'pip install "brain_tumor_nb[dicom]"'
 _SETTING = threading.Lock()
 
@@ -197,27 +209,63 @@ def check_dicom(ds,            # see `open_dicom`
                 max_pixels:int # rows times columns above which it is refused
                ):
     "Stop with one line where a DICOM file holds no single slice, before anything is unpacked."
-    if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(ds.dir()):
+    if {"FloatPixelData", "DoubleFloatPixelData"} & set(ds.dir()):
+        raise NoSlice("a DICOM file of floating-point pixels: save it with whole numbers")
+    if "PixelData" not in ds:
         raise NoSlice("a DICOM file without a picture, such as a report, the list of a disc, or "
                       "one cut off: leave it out")
     if int(ds.get("NumberOfFrames", 1)) != 1:
         raise NoSlice("a DICOM file of many frames: save the slice you mean as a file of its own")
-    if ds.get("BurnedInAnnotation") == "YES":
+    if str(ds.get("BurnedInAnnotation")).strip().upper() == "YES":
         raise NoSlice("a DICOM file with writing in its pixels, perhaps a name: crop the picture "
                       "and save it as PNG")
     rows,columns = int(ds.Rows),int(ds.Columns)
     if rows*columns > max_pixels:
         raise Image.DecompressionBombError
     promised = rows*columns*int(ds.SamplesPerPixel)*int(ds.BitsAllocated)/8
-    stored = len(ds.get("PixelData", b""))
+    stored = len(ds.PixelData)
     if not promised:
         raise NoSlice("a DICOM file of no pixels: leave it out")
     if not ds.file_meta.TransferSyntaxUID.is_compressed:
         halved = ds.PhotometricInterpretation == "YBR_FULL_422"
-        if "PixelData" in ds and stored < promised*(2/3 if halved else 1):
+        if stored < promised*(2/3 if halved else 1):
             raise NoSlice("a DICOM file that ends before its pixels do: copy it again")
-    elif stored > 2*promised + 65536:
+    elif stored > 2*promised + 65536 or _holds_more(ds, rows*columns):
         raise NoSlice("a DICOM file of more pixels than its header promises: save it again")
+
+
+def _holds_more(ds, promised):
+    "Whether packed pixels are more than promised, as far as that is seen before they are unpacked."
+    from pydicom import encaps, uid
+    frame = encaps.get_frame(ds.PixelData, 0, number_of_frames=1)
+    if ds.file_meta.TransferSyntaxUID == uid.RLELossless:
+        return _runs_over(frame, promised + 65536)
+    try:
+        with Image.open(BytesIO(frame), formats=("JPEG", "JPEG2000")) as im:
+            return im.width*im.height > promised
+    except OSError:                                 # JPEG-LS, whose size stands behind FF F7
+        size = frame[frame.find(b"\xff\xf7"):][5:9]
+        return int.from_bytes(size[:2], "big")*int.from_bytes(size[2:], "big") > promised
+
+
+def _runs_over(frame, limit):
+    "Whether a segment of RLE, a byte of each pixel, unpacks to more bytes than `limit`."
+    starts = np.frombuffer(frame[:64], "<u4").tolist()
+    starts = [*starts[1:min(starts[0], 15) + 1], len(frame)]
+    for at,end in zip(starts, starts[1:]):
+        found,end = 0,min(end, len(frame))
+        while at < end:
+            n = frame[at]
+            at += 1
+            if n < 128:                             # so many and one bytes follow
+                found += n + 1
+                at += n + 1
+            elif n > 128:                           # a byte follows, which is repeated
+                found += 257 - n
+                at += 1
+            if found > limit:
+                return True
+    return False
 
 # %% ../nbs/engine/00_formats.ipynb #4a8b354b
 class PixelServer:
@@ -312,11 +360,11 @@ def dicom_grey(ds          # see `open_dicom`, one channel
     "The grey levels of a DICOM slice, as its window shows them."
     from pydicom import pixels
     values = pixels.apply_modality_lut(stored_pixels(ds), ds)
-    if "WindowCenter" in ds and "WindowWidth" in ds:
+    if _has_window(ds):
         ends = pixels.apply_windowing(np.array([-np.inf, np.inf]), ds)
         grey = stretch(pixels.apply_windowing(values, ds), *ends)
     elif "VOILUTSequence" in ds:
-        grey = to_uint8(_by_table(values, ds))
+        grey = _by_table(values, ds)
     elif values.dtype == np.uint8 and ds.BitsStored == 8:
         grey = values
     else:
@@ -324,15 +372,25 @@ def dicom_grey(ds          # see `open_dicom`, one channel
     return 255 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
 
 
+def _has_window(ds):
+    "Whether a DICOM file states a window that is wide enough for the standard."
+    if not {"WindowCenter", "WindowWidth"} <= set(ds.dir()):
+        return False
+    width = float(np.ravel(ds.WindowWidth)[0])
+    return width >= 1 or width > 0 and ds.get("VOILUTFunction", "LINEAR").upper() != "LINEAR"
+
+
 def _by_table(values, ds):
-    "Signal as the first window of a DICOM file shows it, where that is a table."
+    "Grey levels by the first window of a DICOM file, where that is a table."
     from pydicom import pixels
     table = ds.VOILUTSequence[0]
-    entries,first,_ = table.LUTDescriptor
+    entries,first,bits = table.LUTDescriptor
+    if not 8 <= bits <= 16:
+        raise NoSlice("a DICOM file whose window is a table without a scale: save it as PNG")
     # pydicom 3.0 counts the places of a table of 8 bits in 8 bits, and not those outside
     table.LUTDescriptor = [entries, first, 16]
     inside = np.clip(np.rint(values), first, first + (entries or 2**16) - 1)
-    return pixels.apply_voi(inside.astype(int), ds)
+    return stretch(pixels.apply_voi(inside.astype(int), ds), 0, 2**bits - 1)
 
 # %% ../nbs/engine/00_formats.ipynb #c4eff239
 def read_dicom(content:bytes,            # of a file
@@ -346,7 +404,9 @@ def read_dicom(content:bytes,            # of a file
     else:
         grey,mode = _colours(ds).convert("L"),"RGB"
     facts = FileFacts(*grey.size, len(content), mode, "DICOM", False)
-    grey = square_pixels(grey, *ds.get("PixelSpacing", (1, 1)), max_pixels)
+    spacing = np.ravel(ds.get("PixelSpacing", (1, 1)))
+    if len(spacing) == 2:
+        grey = square_pixels(grey, *spacing, max_pixels)
     grey.info = dict(facts=facts)
     return grey
 
@@ -364,21 +424,23 @@ def _colours(ds):
 # %% ../nbs/engine/00_formats.ipynb #05198f89
 def unpack(content:bytes, # of a file that may be packed by gzip
            limit:int      # bytes that it may unpack to; more are not held
-          )->bytes:
+          )->bytes|bytearray:
     "The content of a file, unpacked."
     if content[:2] != b"\x1f\x8b":
         return content
+    found = bytearray()
     with gzip.GzipFile(fileobj=BytesIO(content)) as f:
-        found = f.read(limit + 1)
-    if len(found) > limit:
-        raise NoSlice(f"a file that unpacks to more than {limit/1e6:,.0f} MB, larger than any "
-                      "volume: cut a part of it")
+        while piece := f.read(2**20):                           # one read would reserve the limit
+            found += piece
+            if len(found) > limit:
+                raise NoSlice(f"a file that unpacks to more than {limit/1e6:,.0f} MB, larger than "
+                              "any volume: cut a part of it")
     return found
 
 # %% ../nbs/engine/00_formats.ipynb #ec4c4d22
 def check_volume(image,         # nibabel image, not yet read
                  stored:int,    # bytes of its file
-                 max_pixels:int # twice as many voxels are refused
+                 max_pixels:int # more voxels are refused
                 )->list:        # [X,Y,Z], 1 or more each
     "The size of a volume whose voxels are all there; stops with one line otherwise."
     shape,numbers = list(image.shape),image.get_data_dtype()
@@ -391,9 +453,9 @@ def check_volume(image,         # nibabel image, not yet read
         raise NoSlice("a NIfTI file of colours or complex numbers: save one channel of it")
     if len(shape) < 2 or min(shape) < 1:
         raise NoSlice("a NIfTI file without a slice: leave it out")
-    voxels = int(np.prod(shape, dtype=object))
-    if voxels > 2*max_pixels:
-        raise NoSlice(f"a NIfTI file of more than {2*max_pixels:,} voxels: cut a part of it")
+    voxels = prod(shape)
+    if voxels > max_pixels:
+        raise NoSlice(f"a NIfTI file of more than {max_pixels:,} voxels: cut a part of it")
     if image.dataobj.offset + voxels*numbers.itemsize > stored:
         raise NoSlice("a NIfTI file that ends before its voxels do: copy it again")
     return shape + [1]*(3 - len(shape))
@@ -402,30 +464,38 @@ def check_volume(image,         # nibabel image, not yet read
 # numbers [X,Y,Z] from left to right, back to front, bottom to top; voxel to mm, float [4,4]; what
 # is shown black and white; kind of numbers
 Volume = namedtuple("Volume", "values affine range mode")
-_MAGIC = {b"n+1\0": "Nifti1Image", b"n+2\0": "Nifti2Image"}      # a header and voxels in one file
+# a header of so many bytes and voxels in one file
+_MAGIC = {b"n+1\0": ("Nifti1Image", 348), b"n+2\0": ("Nifti2Image", 540)}
 
 
 def _nifti_kind(content):
     "The bytes by which a NIfTI header is known, of one file or a pair; empty if it is none."
-    found = (content[344:348], content[4:8])
+    found = (bytes(content[344:348]), bytes(content[4:8]))
     return next((m for m in found if m in (*_MAGIC, b"ni1\0", b"ni2\0")), b"")
 
 
 def read_volume(content:bytes,            # of a NIfTI file, packed by gzip or not
-                max_pixels:int=50_000_000 # twice as many voxels, or eight times the bytes: refused
+                max_pixels:int=50_000_000 # more voxels, or packed four times the bytes, are refused
                )->Volume:
     "The volume in a NIfTI file, turned to the same directions as all others."
     import nibabel as nib
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)      # it quotes headers
-    content = unpack(content, 8*max_pixels)
+    content = unpack(content, 4*max_pixels)
     kind = _nifti_kind(content)
     if kind not in _MAGIC:
         raise NoSlice("the header of a pair .hdr and .img: save both as one .nii, "
                       "with nibabel.load and nibabel.save" if kind else "not a NIfTI file")
-    image = getattr(nib, _MAGIC[kind]).from_bytes(content)
+    name,size = _MAGIC[kind]
+    # four zeros: no extensions, of which there may be millions
+    image = getattr(nib, name).from_bytes(content[:size] + bytes(4))
     shape = check_volume(image, len(content), max_pixels)
-    values = np.asarray(image.dataobj).reshape(shape)
-    values = values if values.dtype == np.uint8 else values.astype(np.float32)
+    values = np.frombuffer(content, image.get_data_dtype(), prod(shape), image.dataobj.offset)
+    values = values.reshape(shape, order="F")
+    slope,intercept = image.dataobj.slope,image.dataobj.inter
+    if (slope, intercept) != (1, 0):
+        values = values.astype(np.float32)
+        values *= slope
+        values += intercept
     turn = nib.io_orientation(image.affine)
     if np.isnan(turn).any():
         raise NoSlice("a NIfTI file whose header gives no directions: save it again")
@@ -465,7 +535,7 @@ def read_nifti(content:bytes,            # of a file
 
 # %% ../nbs/engine/00_formats.ipynb #cb122131
 def file_kind(content:bytes # of a file
-             )->str:        # "DICOM", "NIfTI", or "" for whatever Pillow may know
+             )->str:        # "DICOM", "NIfTI", or "" for a picture, if it is one
     "What kind of file this is."
     # old DICOM files begin with an element of group 2 or 8: its two letters, or a short length
     bare = content[:2] in (b"\x02\0", b"\x08\0") and (content[4:6].isupper()
@@ -486,14 +556,17 @@ def decode(content:bytes,            # of a file
           )->Image.Image: # mode "L", upright; `info` holds its "facts" (`FileFacts`), no more
     "The slice in a file of any format; errors of DICOM and NIfTI are a `NoSlice`."
     kind = file_kind(content)
-    if not kind:
-        return read_picture(content, max_pixels)
+    read = {"DICOM": read_dicom, "NIfTI": read_nifti}.get(kind, read_picture)
     try:
         with np.errstate(all="ignore"):                         # of numbers that make no sense
-            return (read_dicom if kind == "DICOM" else read_nifti)(content, max_pixels)
+            return read(content, max_pixels)
     except (NoSlice, Image.DecompressionBombError):
         raise
+    except MemoryError:
+        raise NoSlice(_NO_ROOM) from None
     except Exception as e:
+        if not kind:
+            raise
         raise NoSlice(f"a damaged {kind} file ({type(e).__name__}): copy it again") from None
 
 # %% ../nbs/engine/00_formats.ipynb #87fb9af0
@@ -535,15 +608,33 @@ def write_slices(path:str|Path,          # NIfTI file
     "Cut slices from a volume and write them as `NAME-PLANE-INDEX.png`, with `_mask.png`."
     volume,lesion = _volume_at(path),mask and _volume_at(mask)
     name = Path(path).name.removesuffix(".gz").removesuffix(".nii")
-    written = []
+    slices,masks = {},{}
     for index in pick_slices(volume, plane, at, lesion, count):
         file = Path(out)/f"{name}-{plane}-{index:03}.png"
-        written.append(_write_png(file, cut_slice(volume, plane, index)))
+        slices[file] = _png(cut_slice(volume, plane, index))
         if lesion:
             outline = lesion._replace(values=np.uint8(lesion.values > 0), range=(0, 1))
             cut = cut_slice(outline, plane, index).point(lambda v: 255*(v > 127), "1")
-            _write_png(file.with_name(f"{file.stem}_mask.png"), cut)
-    return written
+            masks[_mask_of(file)] = _png(cut)
+    _check_free(slices, masks)
+    for file,content in (slices | masks).items():
+        write_file(file, content)
+    return list(slices)
+
+
+def _mask_of(file):
+    "Where the mask of a slice is written."
+    return file.with_name(f"{file.stem}_mask.png")
+
+
+def _check_free(slices, masks):
+    "Stop before a slice of another volume, or a mask of one, is mixed with these."
+    wanted = slices | masks
+    stale = [_mask_of(f) for f in slices if _mask_of(f) not in masks and not f.exists()]
+    for file in [*wanted, *stale]:
+        if file.exists() and file.read_bytes() != wanted.get(file):
+            raise ValueError(f"{file}: is there already, from another volume or mask: give "
+                             "another folder, or move it away")
 
 
 def _volume_at(path, max_pixels=50_000_000):
@@ -554,12 +645,14 @@ def _volume_at(path, max_pixels=50_000_000):
         return read_volume(Path(path).read_bytes(), max_pixels)
     except NoSlice as e:
         raise ValueError(f"{path}: {e}") from None
+    except MemoryError:
+        raise ValueError(f"{path}: {_NO_ROOM}") from None
     except Exception as e:
         raise ValueError(f"{path}: a damaged NIfTI file ({type(e).__name__})") from None
 
 
-def _write_png(path, im):
-    "A picture as a PNG file, whole or not at all."
+def _png(im):
+    "A picture as the content of a PNG file."
     out = BytesIO()
     im.save(out, "PNG")
-    return write_file(path, out.getvalue())
+    return out.getvalue()

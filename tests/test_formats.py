@@ -1,11 +1,14 @@
 "DICOM and NIfTI: the same pixels, the same answer; no name leaves; bad files are one line."
+import contextlib
 import csv
 import gzip
 import io
+import os
 import random
 import shutil
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 from collections import Counter
@@ -17,12 +20,12 @@ import numpy as np
 import pydicom
 import pytest
 from inside import refusal
-from PIL import Image, UnidentifiedImageError
+from PIL import EpsImagePlugin, Image, UnidentifiedImageError
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, MRImageStorage,
-                         RLELossless, generate_uid)
+from pydicom.uid import (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian,
+                         JPEG2000Lossless, MRImageStorage, RLELossless, generate_uid)
 
 from brain_tumor_nb import cli, formats
 from brain_tumor_nb.data import MRIFolder, PixelStore, find_data, read_image, read_mask
@@ -270,7 +273,12 @@ def refused():
         return h.binaryblock + volume[348:]
     twice = dataset(pixels).PixelData*2
     yield "many frames", content(dataset(pixels, NumberOfFrames=2, PixelData=twice))
-    yield "writing in its pixels", content(dataset(pixels, BurnedInAnnotation="YES"))
+    writing = content(dataset(pixels, BurnedInAnnotation="YES"))
+    for yes in (b"YES ", b"yes ", b" Yes"):                         # no other is by the standard
+        yield "writing in its pixels", writing.replace(b"CS\x04\x00YES ", b"CS\x04\x00" + yes)
+    floats = without(dataset(pixels), "PixelData", "BitsStored", "HighBit", "PixelRepresentation")
+    floats.BitsAllocated, floats.FloatPixelData = 32, pixels.astype("<f4").tobytes()
+    yield "floating-point pixels", content(floats)
     yield "without a picture", content(without(dataset(pixels), "PixelData"))
     yield "before its pixels do", content(dataset(pixels, Rows=4000))
     yield "larger", content(dataset(pixels, Rows=60000, Columns=60000))
@@ -278,6 +286,15 @@ def refused():
     yield "before its pixels do", plain[:-1]
     yield "without a picture", plain[:300]
     yield "not read here", deflated(10**8)
+    yield "more pixels than", content(packed)
+    packed.Rows = packed.Columns = 1000                             # 0.3 GB of runs in 4 MB
+    starts = np.array([2, 64, 2_000_064] + [0]*13, "<u4").tobytes()
+    packed.PixelData = encapsulate([starts + b"\x81\0"*2_000_000])
+    yield "more pixels than", content(packed)
+    with io.BytesIO() as out:                                       # 36 MB in 250 bytes
+        Image.new("L", (6000, 6000)).save(out, "JPEG2000", no_jp2=True)
+        packed.PixelData = encapsulate([out.getvalue()])
+    packed.file_meta.TransferSyntaxUID = JPEG2000Lossless
     yield "more pixels than", content(packed)
     yield "damaged", plain.replace(b"US\x02\x00\x30\x00", b"LO\x02\x00XY")
     for name in ("test-SR.dcm", "rtplan.dcm", "rtstruct.dcm", "reportsi.dcm"):
@@ -367,11 +384,29 @@ def test_gdcm_may_die(tmp_path):
     server.child.kill()
     server.child.wait()
     assert np.array_equal(np.asarray(formats.decode(good)), brick())
+    large = bytearray(by_gdcm(plain, gdcm.TransferSyntax.JPEGLSLossless, tmp_path))
+    large[large.index(b"\xff\xf7") + 5] = 255                       # 65,328 rows in place of 48
+    assert "more pixels than" in one_line(bytes(large))
     bad = good.replace(b"\xff\xc3", b"\xff\xc2")                   # of another kind of JPEG
     assert one_line(bad) and one_line(good) is None
-    slow = formats.PixelServer(seconds=.01)                         # not even started by then
+
+
+def test_a_process_apart_that_hangs_is_stopped(tmp_path):
+    "After its time it is ended, the file is refused, and the next one is read by another."
+    gdcm = pytest.importorskip("gdcm")
+    syntax = gdcm.TransferSyntax.JPEGLosslessProcess14_1
+    good = by_gdcm(content(dataset(brick())), syntax, tmp_path)
+    server = formats.PixelServer(seconds=.5)
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    hangs = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], **pipes)
+    server.child, server.owner = hangs, os.getpid()
+    start = time.monotonic()
     with pytest.raises(formats.NoSlice, match="cannot be unpacked"):
-        slow.ask(good)
+        server.ask(good)
+    assert .4 < time.monotonic() - start < 20 and hangs.wait(10)
+    server.seconds = 60
+    assert np.array_equal(server.ask(good), 15*brick().astype(int))
+    server.stop()
 
 
 @pytest.mark.parametrize("missing,file", [("pydicom", "plain.dcm"), ("gdcm", "lossless.dcm")])
@@ -421,25 +456,64 @@ def test_other_real_files(name, size):
     assert im.size == size and im.mode == "L" and np.asarray(im).std() > 2
 
 
-def table(kind, pixels):
-    "The only item of a look-up table that turns 12 stored bits of grey into 8 or 16."
+def table(kind, bits, values):
+    "A look-up table with a number of so many bits for each of the 12 stored bits."
     item = Dataset()
-    item.LUTDescriptor = [4096, 0, 16 if kind == "Modality" else 8]
-    grey = np.arange(4096)/15
-    data = np.round(grey*30) if kind == "Modality" else np.minimum(np.round(grey), 255)
+    item.LUTDescriptor = [4096, 0, bits]
+    data = np.minimum(np.round(values), 2**bits - 1)
     item.add_new("LUTData", "US", data.astype(int).tolist())
     if kind == "Modality":
         item.ModalityLUTType = "US"
     return {f"{kind}LUTSequence": [item]}
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_white_of_a_table(bits):
+    "White is what the bits of a table hold: neither its maximum nor the 12 bits of the pixels."
+    white = 2**bits - 1
+    for top in (1, .25):                                            # a dark slice stays dark
+        voi = table("VOI", bits, top*white*np.arange(4096)/(15*255))
+        ds = dataset(brick(), **voi, WindowCenter=None, WindowWidth=None, RescaleSlope=None,
+                     RescaleIntercept=None)
+        found = np.asarray(formats.decode(content(ds))).astype(int)
+        assert abs(found - top*brick()).max() <= 1, (bits, top)
+    ds.VOILUTSequence[0].LUTDescriptor = [4096, 0, 0]
+    assert "without a scale" in one_line(content(ds))
+
+
+def test_headers_that_state_nonsense():
+    "A window of no width is none, and one number is no spacing: neither is damage."
+    plain = dataset(brick(), WindowCenter=None, WindowWidth=None)
+    none = np.asarray(formats.decode(content(plain)))
+    for changes in (dict(WindowWidth=0), dict(WindowWidth=[0, 100], WindowCenter=[0, 100]),
+                    dict(WindowWidth=-3, VOILUTFunction="SIGMOID"), dict(WindowWidth=.5)):
+        data = content(dataset(brick(), **changes))
+        assert np.array_equal(np.asarray(formats.decode(data)), none), changes
+    exact = dataset(brick(), WindowWidth=.5, VOILUTFunction="LINEAR_EXACT")
+    assert np.unique(formats.decode(content(exact))).tolist() == [0, 255]
+    assert formats.decode(content(dataset(brick(), PixelSpacing=2))).size == (64, 48)
+
+
+@pytest.mark.parametrize("reader,data", [("read_dicom", content(dataset(np.eye(9)))),
+                                         ("read_nifti", nifti(np.eye(9)[..., None])),
+                                         ("read_picture", b"")], ids=["DICOM", "NIfTI", "picture"])
+def test_too_little_memory_is_no_damage(reader, data, monkeypatch):
+    "The line says what there is too little of."
+    def full(*_):
+        raise MemoryError
+    monkeypatch.setattr(formats, reader, full)
+    assert "memory that is free" in one_line(data)
+
+
 def test_tables_in_place_of_a_line(sample):
     "Signal by a table, a window by a table, a sigmoid: as pydicom has them."
     pixels = np.asarray(Image.open(next((sample/"png").rglob("*.png"))))
     none = dict(RescaleSlope=None, RescaleIntercept=None)
-    signal = dataset(pixels, **none, **table("Modality", pixels), WindowCenter=30*255/2 + .5)
+    signal = dataset(pixels, **none, **table("Modality", 16, np.arange(4096)*2),
+                     WindowCenter=30*255/2 + .5)
     assert np.array_equal(np.asarray(formats.decode(content(signal))), pixels)
-    shown = dataset(pixels, **none, **table("VOI", pixels), WindowCenter=None, WindowWidth=None)
+    shown = dataset(pixels, **none, **table("VOI", 8, np.arange(4096)/15),
+                    WindowCenter=None, WindowWidth=None)
     assert np.array_equal(np.asarray(formats.decode(content(shown))), pixels)
     smooth = dataset(pixels, VOILUTFunction="SIGMOID", WindowWidth=2000)
     share = 1/(1 + np.exp(-4*(30.*pixels - 10 - smooth.WindowCenter)/2000))
@@ -485,6 +559,75 @@ def test_numbers_of_a_volume(tmp_path):
     assert np.asarray(formats.decode(nifti(dim))).max() < 80
 
 
+def picture(form, im, **options):
+    "A picture as the content of a file."
+    out = io.BytesIO()
+    im.save(out, form, **options)
+    return out.getvalue()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gs would be an .exe")
+def test_no_program_is_started(tmp_path, monkeypatch):
+    "Pillow starts Ghostscript for PostScript; a file that only claims to be a PNG does not."
+    started = tmp_path/"started"
+    (tmp_path/"gs").write_text(f"#!/bin/sh\ntouch '{started}'\n")
+    (tmp_path/"gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    with contextlib.suppress(OSError), Image.open(io.BytesIO(eps)) as im:
+        im.load()
+    assert started.exists(), "the trap works"
+    started.unlink()
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    assert one_line(eps) == "not an image" and not started.exists()
+
+
+def test_pages_of_a_picture():
+    "A file of several pages is refused; a JPEG with a preview, as telephones make it, is read."
+    first, second = Image.fromarray(brick()), Image.fromarray(255 - brick())
+    both = dict(save_all=True, append_images=[second])
+    for form in ("TIFF", "PNG", "WEBP"):
+        assert one_line(picture(form, first)) is None
+        assert "several pages" in one_line(picture(form, first, **both)), form
+    phone = formats.decode(picture("MPO", first.convert("RGB"), **both))
+    assert phone.info["facts"].format == "MPO"
+    assert abs(np.asarray(phone).astype(int) - brick()).max() < 20
+
+
+@pytest.mark.parametrize("kind,white", [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_negative_of_a_tiff(kind, white):
+    "Where white is 0 (tag 262), a TIFF of 8 and one of 16 bits are turned round."
+    grey = brick().astype(kind)*(white//255)
+    grey[0, :2] = 0, white
+    stored = picture("TIFF", Image.fromarray(white - grey), tiffinfo={262: 0})
+    if kind == np.uint8:                                # Pillow turns these, writing and reading
+        stored = picture("TIFF", Image.fromarray(grey), tiffinfo={262: 0})
+    assert np.array_equal(np.asarray(formats.decode(stored)), grey//(white//255))
+
+
+def test_a_volume_takes_little_room(recwarn):
+    "Millions of header extensions are not looked at, and a slope makes no double of the voxels."
+    plain = nifti(anatomy())
+    many = bytearray(plain[:352] + (16).to_bytes(4, "little")*4*200_000 + plain[352:])
+    many[348] = 1
+    many[108:112] = np.float32(352 + 16*200_000).tobytes()          # where the voxels begin
+    scaled = nib.Nifti1Image(np.zeros((100, 100, 100), np.uint8), np.eye(4)).to_bytes()
+    scaled = bytearray(scaled)
+    scaled[112:120] = np.float32([2.5, -7]).tobytes()               # slope and intercept
+    for data, most in ((bytes(many), 5e6), (bytes(scaled), 10e6)):
+        packed = gzip.compress(data)
+        tracemalloc.start()
+        found = formats.read_volume(packed, 10**6)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < len(data) + most, f"{peak/1e6:.1f} MB"
+        if data == many:
+            assert np.array_equal(found.values, anatomy())
+    assert (found.values == -7).all() and found.values.dtype == np.float32
+    assert [str(w.message) for w in recwarn] == []
+
+
 def test_a_mask_may_be_nifti(tmp_path):
     "A lesion as ones in a volume of zeros marks what it marks, in any kind of number."
     for kind in (np.uint8, np.int16, np.float32):
@@ -510,3 +653,22 @@ def test_slices_are_cut_where_the_lesion_is(tmp_path, capsys):
     assert "give 0 to 7" in refusal("slices", args[0], "--plane", "coronal", "--at", 8)
     (tmp_path/"no.nii").write_bytes(b"nothing")
     assert "no.nii: not a NIfTI file" in refusal("slices", tmp_path/"no.nii")
+
+
+def test_slices_of_two_patients_are_not_mixed(tmp_path):
+    "Two volumes of the same name: the second is refused whole, as is the mask of the first."
+    lesion = np.uint8(anatomy() > 899 - 200)
+    for name, values in (("a", anatomy()), ("b", 900 - anatomy()), ("mask", lesion)):
+        (tmp_path/name).mkdir()
+        (tmp_path/name/"t1.nii").write_bytes(nifti(values))
+    out, mask = tmp_path/"cut", ("--mask", tmp_path/"mask"/"t1.nii")
+    for _ in range(2):                                              # again is no clash
+        assert status("slices", tmp_path/"a"/"t1.nii", "--out", out, "--at", 4, *mask) == 0
+    before = {f: f.read_bytes() for f in out.iterdir()}
+    assert sorted(f.name for f in before) == ["t1-axial-004.png", "t1-axial-004_mask.png"]
+    line = refusal("slices", tmp_path/"b"/"t1.nii", "--out", out, "--count", 5)
+    assert "t1-axial-004.png: is there already" in line and "give another folder" in line
+    assert before == {f: f.read_bytes() for f in out.iterdir()}, "nothing half written"
+    (out/"t1-axial-004.png").unlink()
+    assert "004_mask.png" in refusal("slices", tmp_path/"b"/"t1.nii", "--out", out, "--at", 4)
+    assert status("slices", tmp_path/"b"/"t1.nii", "--out", tmp_path/"cut_b", "--at", 4) == 0
