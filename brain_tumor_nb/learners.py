@@ -250,14 +250,14 @@ class Viewed(nn.Module):
                  together:bool=False
                 ):
         super().__init__()
-        self.model,self.tfm,self.given = without_norms(model),valid_transform(stats),[]
+        self.model,self.tfm = without_norms(model),valid_transform(stats)
+        given = self.given = []
         sizes = dict.fromkeys(v[2] for v in views)
         self.groups = ([[v for v in views if v[2] == s] for s in sizes] if together
                        else [[v] for v in views])
-        head(self.model).register_forward_pre_hook(self._note)
-
-    def _note(self, module, inputs):
-        self.given.append(inputs[0].flatten(2).mean(2) if inputs[0].dim() == 4 else inputs[0])
+        def note(module, inputs):               # it must not hold `self`: a circle stays in memory
+            given.append(inputs[0].flatten(2).mean(2) if inputs[0].dim() == 4 else inputs[0])
+        head(self.model).register_forward_pre_hook(note)
 
     def forward(self, x):  # float [N,1,S,S], 0 to 1
         "Logits [N,C] of each view; what the head was given, [N,D], of each view."
