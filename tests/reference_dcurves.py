@@ -1,6 +1,6 @@
 """What dcurves says of the net benefit in nbs/aims/24_clinical.ipynb.
 
-    python tests/reference_dcurves.py > tests/reference_dcurves.csv
+    python tests/reference_dcurves.py > nbs/aims/clinical_dcurves.csv
 
 In an environment of its own (`pip install dcurves`, which holds pandas below 3), once; dcurves
 1.1.7 wrote the committed table.
