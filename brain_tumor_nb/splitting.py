@@ -137,7 +137,7 @@ def show_groups(folder:MRIFolder,  # an opened folder
     for row,g in zip(axes, big):
         members = np.nonzero(groups == g)[0][:ncols]
         show_images([folder[i][0] for i in members], [folder.paths[i] for i in members], axes=row)
-    fig.suptitle("Largest groups, one a "
+    fig.suptitle("Largest groups, one per "
                  f"row{' (simulated slices)' if is_simulated(folder.root) else ''}")
     return axes.ravel()
 
