@@ -286,7 +286,7 @@ def move_prevalence(pred:Predictions, # of two classes
     share = np.mean(pred.y)
     if not 0 < prevalence < 1 or not 0 < share < 1:
         raise ValueError("probabilities can be moved between shares above 0 and below 1, not from "
-                         f"{share:g} to {prevalence:g}")
+                         f"{share:g} to {prevalence:g}: give one such as 0.05")
     ratio = prevalence/(1 - prevalence)*(1 - share)/share
     return at_threshold(pred, 1/(1 + ratio))
 
@@ -632,6 +632,7 @@ def write_clinical(out:Path,        # folder, made if needed
     (name,found), = section.facts["classes"].items()
     rows = [dict(positive=name, measure=k, prevalence=found["prevalence"], **found[k])
             for k in NAMES if k in found]
+    (out/"clinical.csv").unlink(missing_ok=True)        # of an earlier run in this folder
     if rows:
         write_rows(out/"clinical.csv", rows)
     write_rows(out/"decision.csv", found["curve"])
