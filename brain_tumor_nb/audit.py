@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .core import (Figure, Section, Table, figure_png, new_axes, section_text,
-                                 write_file, write_page)
+from .core import Figure, Section, Table, section_text, write_file, write_page
+from .figures import figure_png, new_axes
 from .data import MRIFolder, data_hash, is_simulated
 from .duplicates import ALIKE, Near, near_pairs, thumbnail, thumbnails
 from .formats import named_format

@@ -11,7 +11,8 @@ import numpy as np
 
 from dataclasses import replace
 
-from .core import Figure, Section, figure_png, new_axes
+from .core import Figure, Section
+from .figures import figure_png, new_axes
 from .evaluation import bootstrap_weights, groups_of, wilson
 from .predictions import Predictions
 

@@ -20,12 +20,14 @@ from pathlib import Path
 import click
 
 from . import __version__
+from .figures import STYLE_FILE
 
 # %% ../nbs/engine/40_cli.ipynb #9bfa946d
 @click.group(context_settings=dict(help_option_names=["-h", "--help"], max_content_width=120))
 @click.version_option(__version__)
 def cli():
     "Classify brain MRI slices, for teaching. Not a medical device. --debug shows tracebacks."
+    os.environ.setdefault("MATPLOTLIBRC", str(STYLE_FILE))      # read when matplotlib is imported
 
 
 def _echo(line, err=False):

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .core import (Figure, Section, Table, figure_png, in_threads, new_axes, percent,
-                                 write_page, write_rows)
+from .core import Figure, Section, Table, in_threads, percent, write_page, write_rows
+from .figures import figure_png, new_axes
 from .data import MRIFolder
 from .duplicates import head_box
 from .evaluation import bootstrap_weights, groups_of, positive_class, wilson

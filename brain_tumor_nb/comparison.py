@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .core import (Figure, Section, Table, figure_png, metric_texts, new_axes,
-                                 write_page, write_rows)
+from .core import Figure, Section, Table, metric_texts, write_page, write_rows
+from .figures import figure_png, new_axes
 from .evaluation import score
 from .intervals import compare_auroc, holm, images_needed, mcnemar
 from .learners import load_learner

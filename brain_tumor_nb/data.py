@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['find_data', 'is_simulated', 'class_folders', 'read_mask', 'SliceMemory', 'MRIFolder', 'data_hash', 'store_file',
-           'PixelStore', 'EpochSampler', 'make_loader', 'show_images']
+           'PixelStore', 'EpochSampler', 'make_loader']
 
 # %% ../nbs/01_data.ipynb #d840236d
 import hashlib
@@ -369,26 +369,3 @@ def make_loader(store:PixelStore,     # decoded slices
         raise ValueError("a loader needs at least one slice, this part of the split is empty")
     return DataLoader(store, sampler=EpochSampler(indices, batch_size, shuffle, **sampling),
                       batch_size=None)
-
-# %% ../nbs/01_data.ipynb #f0f0da47
-def show_images(images,         # pictures: PIL, arrays or tensors [H,W] or [1,H,W]
-                titles=None,    # one line above each
-                ncols:int=6,    # pictures in a row
-                suptitle:str="",# line above all
-                axes=None       # axes to draw on; new ones if None
-               ): # the axes, flat
-    "A grid of slices in grey."
-    import matplotlib.pyplot as plt
-    images = [np.asarray(im).squeeze() for im in images]
-    if axes is None:
-        nrows = -(-len(images)//ncols)
-        fig, axes = plt.subplots(nrows, ncols, figsize=(1.7*ncols, 1.95*nrows + .4*bool(suptitle)),
-                                 squeeze=False, layout="constrained")
-        fig.suptitle(suptitle)
-    axes = np.asarray(axes).ravel()
-    for ax in axes:
-        ax.axis("off")
-    for ax,im,title in zip(axes, images, titles or [""]*len(images)):
-        ax.imshow(im, cmap="gray", vmin=0, vmax=255 if im.dtype == np.uint8 else None)
-        ax.set_title(title, fontsize=8, parse_math=False)
-    return axes

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 # %% ../nbs/engine/24_desk.ipynb #4f80c305
-from .core import figure_png, new_axes
+from .figures import figure_png, new_axes
 from .data import MRIFolder, find_data, resize_image
 from .predictions import Predictions
 from .splitting import find_groups

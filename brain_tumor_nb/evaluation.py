@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import new_axes
-from .data import MRIFolder, is_simulated, resize_image, show_images
+from .figures import new_axes, show_slices
+from .data import MRIFolder, is_simulated, resize_image
 from .predictions import Predictions
 
 # %% ../nbs/06_evaluation.ipynb #a11747f4
@@ -408,5 +408,5 @@ def show_mistakes(pred:Predictions, # any number of classes
         return f"{pred.labels[i]}, called {called}\n{sure:.0%}, {Path(pred.paths[i]).name[:18]}"
     images = [resize_image(folder.load(at[pred.paths[i]]), 160, "pad") for i in rows]
     simulated = " (simulated slices)"*is_simulated(folder.root)
-    return show_images(images, list(map(title, rows)),
+    return show_slices(images, list(map(title, rows)),
                        suptitle=f"Most confident mistakes{simulated}")

@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torchvision.models import VisionTransformer
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from .core import (Figure, Section, Table, figure_png, in_threads, new_axes,
-                                 write_file)
+from .core import Figure, Section, Table, in_threads, write_file
+from .figures import figure_png, new_axes
 from .data import MRIFolder, PixelStore, resize_image
 from .device import seeded
 from .evaluation import bootstrap_weights, groups_of

@@ -14,8 +14,8 @@ from collections import namedtuple
 import numpy as np
 from PIL import Image
 
-from .core import (Figure, Section, Table, figure_png, in_threads, metric_texts,
-                                 new_axes)
+from .core import Figure, Section, Table, in_threads, metric_texts
+from .figures import figure_png, new_axes
 from .data import MRIFolder, is_simulated, resize_image
 from .evaluation import score
 from .predictions import Predictions

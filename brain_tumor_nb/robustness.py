@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .core import (Figure, Section, Table, figure_png, in_threads, new_axes,
-                                 write_page, write_rows)
+from .core import Figure, Section, Table, in_threads, write_page, write_rows
+from .figures import figure_png, new_axes
 from .calibration import calibration_error
 from .corruptions import CORRUPTIONS, SEVERITIES, SIDE, corrupt, strengths
 from .data import MRIFolder, PixelStore, data_hash, resize_image

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from .core import (Figure, Section, Table, figure_png, load_sections, metric_texts,
-                                 read_json, save_section, section_text, write_file,
-                                 write_page)
+from .core import (Figure, Section, Table, load_sections, metric_texts, read_json,
+                                 save_section, section_text, write_file, write_page)
+from .figures import figure_png
 from .data import (MRIFolder, PixelStore, data_hash, find_data, is_simulated,
                                  is_system)
 from .device import pick_device

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from .core import write_file
-from .data import MRIFolder, data_hash, is_simulated, show_images
+from .data import MRIFolder, data_hash, is_simulated
+from .figures import show_slices
 from .duplicates import (ALIKE, first_look, near_pairs, pairs_to_compare,
                                        similarity, thumbnails)
 from .known import disagreeing, known_set, known_subjects
@@ -136,7 +137,7 @@ def show_groups(folder:MRIFolder,  # an opened folder
                              layout="constrained")
     for row,g in zip(axes, big):
         members = np.nonzero(groups == g)[0][:ncols]
-        show_images([folder[i][0] for i in members], [folder.paths[i] for i in members], axes=row)
+        show_slices([folder[i][0] for i in members], [folder.paths[i] for i in members], axes=row)
     fig.suptitle("Largest groups, one per "
                  f"row{' (simulated slices)' if is_simulated(folder.root) else ''}")
     return axes.ravel()

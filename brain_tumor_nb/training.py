@@ -23,7 +23,8 @@ from torch import nn
 import torch.nn.functional as F
 from torchvision.transforms import v2
 
-from .core import new_axes, write_file
+from .core import write_file
+from .figures import new_axes
 from .device import autocast, pick_device, seeded
 from .model import LITES, fill_weights, head, param_groups
 from .normalization import (Stats, VIEWS, sample_draws, train_transform,

@@ -11,7 +11,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from .core import Figure, Section, Table, figure_png, in_threads, new_axes
+from .core import Figure, Section, Table, in_threads
+from .figures import figure_png, new_axes
 from .data import MRIFolder
 from .duplicates import head_box
 from .evaluation import bootstrap_weights, groups_of, wilson
