@@ -14,8 +14,14 @@ import numpy as np
 
 # %% ../nbs/engine/00_figures.ipynb #1afd2e7e
 # The colours of Okabe and Ito (2008), which colour-blind readers can tell apart.
-BLUE,ORANGE,GREEN,PINK = "#0072B2","#D55E00","#009E73","#CC79A7"
-YELLOW,SKY,LEMON,BLACK = "#E69F00","#56B4E9","#F0E442","#000000"
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+YELLOW = "#E69F00"
+SKY = "#56B4E9"
+LEMON = "#F0E442"
+BLACK = "#000000"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, LEMON, BLACK)
 STYLE_FILE = resource_files("brain_tumor_nb")/"templates"/"figures.mplstyle"
 

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from brain_tumor_nb.data import MRIFolder, find_data
 
+ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = find_data("sample")
 
 
@@ -127,3 +128,14 @@ def test_clinical(tool, tmp_path):
     assert all(float(r["contrast"]) >= 0 and 0 < float(r["noise"]) < 1 for r in table)
     assert tool("clinical", "sample", SAMPLE, "--out", tmp_path) == 0
     assert (tmp_path/"clinical_sample.csv.gz").read_bytes() == first
+
+
+def test_figures(tool, tmp_path):
+    "Every stored figure of the notebooks is on the page."
+    out = tmp_path/"figures.html"
+    assert tool("figures", out) == 0
+    stored = sum(text.count('"image/png":') for text in
+                 (p.read_text(encoding="utf-8") for p in (ROOT/"nbs").rglob("*.ipynb")))
+    page = out.read_text(encoding="utf-8")
+    assert page.count("<img ") == stored
+    assert "nbs/" not in page and "<h2>01_data.ipynb</h2>" in page
