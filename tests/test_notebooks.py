@@ -17,18 +17,21 @@ NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb")
 READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'
 reads_data = [path for path in NOTEBOOKS if re.search(READS_DATA, path.read_text(encoding="utf-8"))]
 
-def batches():
+def batches(long=()):
     "The notebooks of a folder that read data in one process, the others in another."
     of = {}
     for path in NOTEBOOKS:
         of.setdefault((path.parent.name, path in reads_data), []).append(path)
-    return [pytest.param(paths, read, id=f"{folder}-{'data' if read else 'simulated'}")
+    return [pytest.param(paths, read, id=f"{folder}-{'data' if read else 'simulated'}",
+                         marks=[pytest.mark.long]*(read in long))
             for (folder, read), paths in of.items()]
 
 
-@pytest.mark.parametrize("paths, reads", batches())
+@pytest.mark.parametrize("paths, reads", batches(long=[False]))
 def test_notebooks(run, paths, reads, request):
-    "By nbdev: on the real slices, if there are any and they read a folder; else on simulated ones."
+    """By nbdev: on the real slices, if there are any and they read a folder.
+
+    Of the others the same cells run in `test_stored_outputs`, so here with --all alone."""
     flags = ["slow"]*request.config.getoption("--all")
     data = None                                 # simulated, as `test_stored_outputs` always does
     if reads and REAL.is_dir():
@@ -98,7 +101,8 @@ def test_a_failing_notebook_in_a_sub_folder_fails_the_suite(run, tmp_path):
     assert "bad.ipynb" in run("nbdev_test", "--n_workers", 0, cwd=tmp_path, rc=1)
     pytest_ = ("python", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist")
     assert "1 failed" in run(*pytest_, "--nbval", "nbs", cwd=tmp_path, rc=1)
-    suite = run(*pytest_, "tests/test_notebooks.py", "-k", "bad or trust", cwd=tmp_path, rc=1)
+    suite = run(*pytest_, "tests/test_notebooks.py", "-k", "bad or trust", "--all", cwd=tmp_path,
+                rc=1)
     assert "2 failed" in suite
 
 
