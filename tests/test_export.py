@@ -170,7 +170,7 @@ def test_predict_imports_no_torch(exported, files):
 @needs_move
 @pytest.mark.long
 def test_environment_without_torch(exported, files, tmp_path):
-    "As the notebook of the command says, in a new environment: pip installs four packages, and no torch."
+    "The words of `40_cli`, in a new environment: pip installs four packages, and no torch."
     run,file = exported("frozen, one size")
     bin = tmp_path/"venv"/("Scripts" if os.name == "nt" else "bin")
     env = {k: v for k,v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
