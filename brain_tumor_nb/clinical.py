@@ -17,7 +17,7 @@ import numpy as np
 from .core import Figure, Section, Table, percent, write_page, write_rows
 from .figures import BLUE, GREEN, ORANGE, PINK, figure_png, new_axes
 from .evaluation import bootstrap_weights, groups_of, positive_class, wilson
-from .looks import (error_strata, lesion_contrast, look_table,
+from .looks import (error_strata, look_table, lesion_contrast,  # noqa: F401
                                   noise_level)  # noqa: F401, moved there
 from .predictions import Predictions, merge_classes
 from .runs import Run
@@ -198,7 +198,7 @@ def value_text(metric:dict, # "value", "low", "high", see `value_of_calls`
     return f"{text(metric['value'])} ({' to '.join(ends)})"
 
 # %% ../nbs/aims/24_clinical.ipynb #054d8698
-def plot_predictive_values(found:dict, # name to what `value_of_calls` answers
+def plot_predictive_values(found:dict, # name to what `value_of_calls` returns
                            marks=(),   # prevalences to mark, 0 to 1
                            ax=None     # axes to draw on; new ones if None
                           ):           # the axes
@@ -221,7 +221,7 @@ def plot_predictive_values(found:dict, # name to what `value_of_calls` answers
     return ax
 
 # %% ../nbs/aims/24_clinical.ipynb #b70befdf
-def prevalence_table(found:dict,                        # what `value_of_calls` answers
+def prevalence_table(found:dict,                        # what `value_of_calls` returns
                      prevalences=(.001, .01, .05, .1, .3) # 0 to 1
                     )->Table:
     "Predictive values at some prevalences, and numbers for 1,000 slices."
@@ -376,7 +376,7 @@ def cost_of_calls(pred:Predictions, # of two classes, with groups
     return {k: v if v is None else float(v) for k,v in found.items()}
 
 # %% ../nbs/aims/24_clinical.ipynb #0e182bac
-def prevalence_slider(found:dict # what `value_of_calls` answers
+def prevalence_slider(found:dict # what `value_of_calls` returns
                      ):          # an ipywidgets box: a slider from 0.1 to 50 %, below it a table
     "Predictive values at the prevalence that the reader sets."
     import ipywidgets as w

@@ -532,7 +532,7 @@ def parts_table(rows:list # see `what_decides`
         ends = "" if r["low"] is None else f" ({100*r['low']:+.0f} to {100*r['high']:+.0f})"
         return f"{100*r['value']:+.0f}{ends}".replace("-", "−")
     cells = [[r["part"], r["errors"], "–" if r["part"] == "nothing" else change(r)] for r in rows]
-    return Table(["without", "wrong answers", "change, points (95 %)"], cells,
+    return Table(["without", "wrong predictions", "change, points (95 %)"], cells,
                  "What is wrong where a part of the picture is missing")
 
 
@@ -545,12 +545,12 @@ def _lesion_part(asked):
     ends = ""
     if mine["low"] is not None:
         ends = (f" ({100*mine['low']:.0f} to {100*mine['high']:.0f} %, 95 % interval over groups)")
-    said = [f"{len(asked.pred)} slices with a lesion, each called a class with lesions: the "
+    said = [f"{len(asked.pred)} slices with a lesion, each predicted as a class with one: the "
             f"hottest pixel of LayerCAM lies in the lesion in {100*mine['value']:.0f} %{ends}. The "
-            "usual place of lesions of the called class, which looks at no slice, reaches "
+            "usual place of lesions of the predicted class, which uses no slice, reaches "
             f"{100*usual['value']:.0f} %."]
     figure = Figure("heat", figure_png(show_examples(asked, heat)), "Slices with the heat of "
-                    "LayerCAM: the surest right and wrong answers, and the least sure")
+                    "LayerCAM: the most confident right and wrong ones, and the least confident")
     return said, [scores_table(rows)], [figure], rows
 
 
@@ -563,8 +563,9 @@ def _warning(parts, swing):
         return (f"Predictions depend on {worst}, where no anatomy decides: without it "
                 f"{100*errors[worst]:.0f} % are wrong, with it {100*errors['nothing']:.0f} %.")
     if swing["noise"] - swing["blurred"] >= .5:
-        return (f"Predictions depend on noise: {100*swing['noise']:.0f} % of the slices are called "
-                f"{swing['name']} with noise added, {100*swing['blurred']:.0f} % slightly blurred.")
+        return (f"Predictions depend on noise: {100*swing['noise']:.0f} % of the slices are "
+                f"predicted as {swing['name']} with noise added, {100*swing['blurred']:.0f} % "
+                "slightly blurred.")
     return ""
 
 
@@ -588,8 +589,8 @@ def judge_explanation(run,   # a `Run` with predictions and networks
         said = [f"Heat was not scored: {e}."]
     swing = noise_swing(every)
     warning = _warning(parts, swing)
-    said.append(f"With noise added, {100*swing['noise']:.0f} % of the slices are called "
-                f"{swing['name']}; slightly blurred, {100*swing['blurred']:.0f} %.")
+    said.append(f"With noise added, {100*swing['noise']:.0f} % of the slices are predicted "
+                f"as {swing['name']}; slightly blurred, {100*swing['blurred']:.0f} %.")
     notes = ["Slices as they are, without the flipped views of a prediction. Heat shows at "
              "best where, never why. LayerCAM: Jiang and others 2021. Parts are made black, "
              "fine detail is blurred, the mean grey around a lesion takes its place; a changed "

@@ -328,7 +328,7 @@ def robustness_section(found:dict,         # see `predict_corrupted`
     groups = len(set(clean.groups.tolist()))
     said = [f"{len(clean)} slices of {groups} groups, with simulated faults in five severities. "
             f"Clean, the AUROC is {first['auroc']:.3f} and {100*first['error']:.1f} % of the "
-            "slices are called wrongly. Changes are from clean, on the same slices; sensitivity "
+            "slices are misclassified. Changes are from clean, on the same slices; sensitivity "
             "and calibration error are changes too."]
     worst = min(rows[1:], key=lambda r: r["auroc_change"])
     if worst["auroc_change"] < 0:
