@@ -6,7 +6,7 @@
 __all__ = ['INTERVAL_NOTE', 'plot_confusion', 'class_metrics', 'all_metrics', 'plot_roc', 'plot_pr', 'bootstrap_weights', 'score',
            'worst_mistakes', 'show_mistakes']
 
-# %% ../nbs/06_evaluation.ipynb #01426bb4
+# %% ../nbs/06_evaluation.ipynb #46a4b1df
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from .predictions import Predictions, groups_of, positive_class
 from .delong import (auroc_parts, class_parts, delong, std_error,  # noqa: F401
                                    wilson)
 
-# %% ../nbs/06_evaluation.ipynb #b4fd41dc
+# %% ../nbs/06_evaluation.ipynb #a37cf24a
 def plot_confusion(pred:Predictions, # any number of classes
                    ax=None           # axes to draw on; new ones if None
                   ): # the axes
@@ -37,7 +37,7 @@ def plot_confusion(pred:Predictions, # any number of classes
            xlabel="prediction", ylabel="truth", title="Confusion matrix (slices)")
     return ax
 
-# %% ../nbs/06_evaluation.ipynb #ff284229
+# %% ../nbs/06_evaluation.ipynb #797dd4ed
 def class_metrics(positive:np.ndarray, # bool [N], truth
                   called:np.ndarray,   # bool [N], what the model predicts
                   score:np.ndarray,    # float [N], probability of the class
@@ -53,7 +53,7 @@ def class_metrics(positive:np.ndarray, # bool [N], truth
     ranking = ranking_metrics(positive, score, weights)
     return dict(zip(("auroc", "average_precision"), ranking), **ratios)
 
-# %% ../nbs/06_evaluation.ipynb #5fcec6b6
+# %% ../nbs/06_evaluation.ipynb #41e83bc3
 def all_metrics(pred:Predictions,        # any number of classes
                 weights:np.ndarray=None  # float [B,N], how often each row counts; None: each once
                )->dict[str,np.ndarray]: # name to [B] values from 0 to 1
@@ -66,7 +66,7 @@ def all_metrics(pred:Predictions,        # any number of classes
     accuracy = w @ (y == called)/w.sum(1)
     return dict(accuracy=accuracy, balanced_accuracy=named["macro_sensitivity"], **named)
 
-# %% ../nbs/06_evaluation.ipynb #daf0281f
+# %% ../nbs/06_evaluation.ipynb #c7fe7f4b
 def _curve(pred, c):
     "Thresholds from high to low: share of class `c` found, share of the rest called so, precision."
     order = np.argsort(-pred.probs[:,c], kind="stable")
@@ -118,7 +118,7 @@ def plot_pr(pred:Predictions, # any number of classes
            title="Precision and recall (dotted: chance)", ylim=(0, 1.02), aspect="equal")
     return ax
 
-# %% ../nbs/06_evaluation.ipynb #f29ceea1
+# %% ../nbs/06_evaluation.ipynb #29c66d44
 def bootstrap_weights(groups:np.ndarray, # int [N], group of each row
                       n:int=1000,        # number of resamples
                       seed:int=0         # decides which
@@ -128,7 +128,7 @@ def bootstrap_weights(groups:np.ndarray, # int [N], group of each row
     k = g.max()+1
     return np.random.default_rng(seed).multinomial(k, np.full(k, 1/k), size=n)[:,g].astype(float)
 
-# %% ../nbs/06_evaluation.ipynb #d07ff9db
+# %% ../nbs/06_evaluation.ipynb #e7ac943f
 INTERVAL_NOTE = ("The 95 % intervals are about other patients (groups of slices) for these "
                  "trained networks; what training anew would change is not in them "
                  "(--repeats shows it).")
@@ -164,7 +164,7 @@ def score(pred:Predictions,       # any number of classes
     def clean(v): return None if np.isnan(v) else round(float(v), 6)
     return {k: dict(zip(("value", "low", "high"), map(clean, v))) for k,v in found.items()}
 
-# %% ../nbs/06_evaluation.ipynb #b7600ab8
+# %% ../nbs/06_evaluation.ipynb #f4d7f120
 def worst_mistakes(pred:Predictions, # any number of classes
                    n:int=12          # how many at most
                   )->np.ndarray: # row numbers, the surest first

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['validate', 'train_epoch', 'lr_factor', 'make_optimizer', 'copy_weights', 'State', 'fit', 'save_model']
 
-# %% ../nbs/05_training.ipynb #50f0c188
+# %% ../nbs/05_training.ipynb #1a65d26a
 import math
 import time
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from .config import FEW  # noqa: F401
 from .history import (COLUMNS, TIMES, epoch_line, plot_accuracy,  # noqa: F401
                                     plot_loss)
 
-# %% ../nbs/05_training.ipynb #703f8615
+# %% ../nbs/05_training.ipynb #1a1222e8
 @torch.no_grad()
 def validate(model:nn.Module, # float [B,3,S,S] to logits [B,classes]
              batches,         # yields (uint8 [B,1,S,S], labels int64 [B], indices int64 [B])
@@ -52,7 +52,7 @@ def validate(model:nn.Module, # float [B,3,S,S] to logits [B,classes]
     check_loss(loss, "validation")
     return loss/n, right/n
 
-# %% ../nbs/05_training.ipynb #dc0176af
+# %% ../nbs/05_training.ipynb #35b7d48c
 def train_epoch(model:nn.Module,   # float [B,3,S,S] to logits [B,classes]
                 # yields (uint8 [B,1,S,S], labels int64 [B], indices int64 [B]), see `make_loader`
                 batches,
@@ -86,7 +86,7 @@ def train_epoch(model:nn.Module,   # float [B,3,S,S] to logits [B,classes]
         total,done = total + batch_loss,done + n
     return total/done
 
-# %% ../nbs/05_training.ipynb #acb6d4b1
+# %% ../nbs/05_training.ipynb #89b51de6
 def lr_factor(schedule:str,  # "constant" or "one-cycle"
               progress:float # 0 at the first step to 1 at the last
              )->float: # what the learning rate is multiplied by, 0 to 1
@@ -98,7 +98,7 @@ def lr_factor(schedule:str,  # "constant" or "one-cycle"
         return .04 + .96*(1 - math.cos(math.pi*progress/warm))/2
     return 1e-3 + (1-1e-3)*(1 + math.cos(math.pi*(progress-warm)/(1-warm)))/2
 
-# %% ../nbs/05_training.ipynb #aa35651e
+# %% ../nbs/05_training.ipynb #f8b99ff3
 def make_optimizer(model:nn.Module, # with its frozen parts already frozen
                    config:Config,   # optimizer, lr, body_lr, momentum, weight_decay, schedule
                    steps:int        # batches in the whole training
@@ -114,7 +114,7 @@ def make_optimizer(model:nn.Module, # with its frozen parts already frozen
         return lr_factor(config.schedule, step/max(1, steps-1))
     return opt, torch.optim.lr_scheduler.LambdaLR(opt, factor)
 
-# %% ../nbs/05_training.ipynb #a1ae5c17
+# %% ../nbs/05_training.ipynb #914fc399
 def copy_weights(model:nn.Module # on any device
                 )->dict:         # tensors by name, on the CPU
     "The weights of a network as they are now."
@@ -130,7 +130,7 @@ class State:
     history:History=field(default_factory=History)
     best:dict|None=field(default=None, repr=False)  # weights of the epoch to keep
 
-# %% ../nbs/05_training.ipynb #6cb86c9e
+# %% ../nbs/05_training.ipynb #9200998c
 def fit(state:State,             # the network and its optimiser
         train,                   # shuffled batches of the training set, see `make_loader`
         valid,                   # batches of the validation set
@@ -167,7 +167,7 @@ def fit(state:State,             # the network and its optimiser
     fill_weights(model, state.best)
     return history
 
-# %% ../nbs/05_training.ipynb #f893cfbb
+# %% ../nbs/05_training.ipynb #45322a04
 def save_model(out:str|Path,    # run folder
                weights:dict,    # tensors by name, see `copy_weights`
                history:History  # how they came about
