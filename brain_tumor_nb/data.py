@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['find_data', 'PixelStore', 'make_loader']
 
-# %% ../nbs/01_data.ipynb #data-02
+# %% ../nbs/01_data.ipynb #ff9cf2d6
 import os
 from importlib.resources import files as resource_files
 from pathlib import Path
@@ -25,7 +25,7 @@ from .slices import (SliceMemory, class_folders, data_hash,  # noqa: F401
                                    is_simulated, read_mask)
 from .store import store_file  # noqa: F401
 
-# %% ../nbs/01_data.ipynb #data-07
+# %% ../nbs/01_data.ipynb #4a7506e3
 def find_data(data:str|Path|None=None # a folder, "phantom" or "sample"; None: ask the environment
              )->Path: # folder with one sub-folder per class
     "The data folder: `data`, else `$BRAIN_TUMOR_DATA`, else the simulated phantom; `sample`: real."
@@ -43,7 +43,7 @@ def find_data(data:str|Path|None=None # a folder, "phantom" or "sample"; None: a
         raise NotADirectoryError(f"{source} {path} is a file: {way_out}")
     return path
 
-# %% ../nbs/01_data.ipynb #data-26
+# %% ../nbs/01_data.ipynb #2b511208
 class PixelStore(MappedDataset):
     "All slices, decoded once: `pixels` uint8 [N,1,size,size], `labels` int64 [N]; lists index it."
     def __init__(self,
@@ -67,7 +67,7 @@ class PixelStore(MappedDataset):
         return (f"PixelStore of {len(self)} slices, {size}, "
                 f"{self.pixels.nbytes/1e6:.1f} MB{kept}")
 
-# %% ../nbs/01_data.ipynb #data-29
+# %% ../nbs/01_data.ipynb #f0108fb4
 def make_loader(store:PixelStore,     # decoded slices
                 indices,              # which of them, whole numbers from 0
                 batch_size:int=32,    # slices per batch; the last may hold fewer

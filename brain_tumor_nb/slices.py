@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['is_simulated', 'class_folders', 'read_mask', 'SliceMemory', 'MRIFolder', 'data_hash']
 
-# %% ../nbs/engine/00_slices.ipynb #slices-02
+# %% ../nbs/engine/00_slices.ipynb #10a19b74
 import hashlib
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ from .core import in_threads
 from .formats import is_picture
 from .pictures import is_system, list_files, read_image, read_manifest
 
-# %% ../nbs/engine/00_slices.ipynb #slices-05
+# %% ../nbs/engine/00_slices.ipynb #a035b255
 def is_simulated(root:str|Path # data folder
                 )->bool:
     "Whether the README.txt of a data folder says that its slices are simulated."
@@ -26,7 +26,7 @@ def is_simulated(root:str|Path # data folder
     return (readme.exists()
             and "SIMULATED" in readme.read_text(encoding="utf-8", errors="replace").upper())
 
-# %% ../nbs/engine/00_slices.ipynb #slices-08
+# %% ../nbs/engine/00_slices.ipynb #7a005d15
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 def class_folders(root:str|Path # folder with one sub-folder per class
@@ -50,7 +50,7 @@ def class_folders(root:str|Path # folder with one sub-folder per class
                          "give that one, or remove it")
     return names
 
-# %% ../nbs/engine/00_slices.ipynb #slices-12
+# %% ../nbs/engine/00_slices.ipynb #ea2d970c
 def read_mask(path:str|Path,            # the picture
               size:tuple[int,int],      # of its slice: width and height, pixels
               max_pixels:int=50_000_000 # width times height above which a file is refused unread
@@ -63,7 +63,7 @@ def read_mask(path:str|Path,            # the picture
                          f"{size[1]}")
     return np.asarray(mask) > 0
 
-# %% ../nbs/engine/00_slices.ipynb #slices-15
+# %% ../nbs/engine/00_slices.ipynb #ffa44b49
 class SliceMemory:
     "Decoded slices, while there is room; of the others, the values that will be asked for."
     def __init__(self,
@@ -97,7 +97,7 @@ class SliceMemory:
             for fn,value in zip(self.scan, values):
                 self.values[fn][i] = value
 
-# %% ../nbs/engine/00_slices.ipynb #slices-18
+# %% ../nbs/engine/00_slices.ipynb #93125ba7
 class MRIFolder(ImageFolder):
     "An image folder whose files were read once; `bad` lists those left out: (path, reason)."
     def __init__(self,
@@ -211,7 +211,7 @@ class MRIFolder(ImageFolder):
         return (f"MRIFolder of {len(self)} {simulated}slices: {counts}; "
                 f"{len(self.bad)} files left out")
 
-# %% ../nbs/engine/00_slices.ipynb #slices-36
+# %% ../nbs/engine/00_slices.ipynb #c78f78c3
 def data_hash(folder:MRIFolder # an opened folder
              )->str: # 64 hexadecimal digits
     "SHA-256 over the paths and contents of all slices, as they were when `folder` was opened."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['store_file', 'map_pixels', 'decode_slices', 'MappedDataset', 'EpochSampler']
 
-# %% ../nbs/engine/00_store.ipynb #store-02
+# %% ../nbs/engine/00_store.ipynb #91193052
 import hashlib
 import os
 from itertools import islice
@@ -21,7 +21,7 @@ from .phantom import cache_folder
 from .pictures import WIDER, resize_image
 from .slices import MRIFolder, data_hash
 
-# %% ../nbs/engine/00_store.ipynb #store-05
+# %% ../nbs/engine/00_store.ipynb #779b06a1
 def store_file(folder:MRIFolder, # an opened folder
                size:int=224,     # side of the stored slices, pixels
                framing:str="crop"    # how to make them square, see `resize_image`
@@ -66,14 +66,14 @@ def _decoded(folder, size, framing, block=256):
     while some := list(islice(slices, block)):
         yield np.stack(some)
 
-# %% ../nbs/engine/00_store.ipynb #store-08
+# %% ../nbs/engine/00_store.ipynb #7fefb518
 def map_pixels(file:Path,  # see `store_file`
                shape:tuple # [N,1,size,size]
               )->torch.Tensor: # uint8; what is written to it stays in memory
     "The pixels of a file, as a tensor that is read when it is used."
     return torch.from_numpy(np.memmap(file, np.uint8, "c", shape=tuple(shape)))
 
-# %% ../nbs/engine/00_store.ipynb #store-10
+# %% ../nbs/engine/00_store.ipynb #c8b0e098
 def decode_slices(folder:MRIFolder, # an opened folder
                   size:int=224,     # side of the slices, pixels
                   framing:str="crop",   # how to make them square, see `resize_image`
@@ -90,7 +90,7 @@ def decode_slices(folder:MRIFolder, # an opened folder
         at += len(block)
     return pixels,None
 
-# %% ../nbs/engine/00_store.ipynb #store-15
+# %% ../nbs/engine/00_store.ipynb #14cf663e
 class MappedDataset(Dataset):
     "A data set with `pixels`; where they are mapped from `file`, another process maps it as well."
     file = None
@@ -100,7 +100,7 @@ class MappedDataset(Dataset):
         self.__dict__.update(state)
         self.pixels = map_pixels(self.file, self.pixels) if self.file else self.pixels
 
-# %% ../nbs/engine/00_store.ipynb #store-18
+# %% ../nbs/engine/00_store.ipynb #6dd1b567
 class EpochSampler(Sampler):
     "Lists of indices, one per batch; shuffled anew in each epoch, by `seed` and `epoch` alone."
     def __init__(self,
