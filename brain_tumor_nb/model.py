@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Counts', 'count_model', 'create_model', 'freeze', 'param_groups']
 
-# %% ../nbs/04_model.ipynb #af39e531
+# %% ../nbs/04_model.ipynb #f6c790c4
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from .architectures import (InvertedBottleneck, SamePad,  # noqa: F401
                                           weights_stats, without_norms)
 from .weights import LITES, fill_weights, hub_file, offline_file  # noqa: F401
 
-# %% ../nbs/04_model.ipynb #f6592bcd
+# %% ../nbs/04_model.ipynb #a0f8dc97
 @dataclass
 class Counts:
     "What a network costs."
@@ -41,7 +41,7 @@ def count_model(model:nn.Module, # any network from `create_model`
     return Counts(sum(a for a, _ in n), sum(a for a, learns in n if learns),
                   counter.get_total_flops()//2)
 
-# %% ../nbs/04_model.ipynb #5edf31c9
+# %% ../nbs/04_model.ipynb #6601a833
 def create_model(arch:str,                 # one of `model_names()`
                  classes,                  # class names, or how many there are; at least two
                  # none | default (torchvision's hub) | offline (`LITES`) | a file, also
@@ -67,7 +67,7 @@ def create_model(arch:str,                 # one of `model_names()`
     # the order in memory in which depthwise convolutions are fastest
     return model.to(memory_format=torch.channels_last)
 
-# %% ../nbs/04_model.ipynb #6e40ed89
+# %% ../nbs/04_model.ipynb #f6bc22ac
 def _stay_frozen(module, args):
     "Before a call: a block with nothing to learn runs in evaluation mode."
     if module.training and not any(p.requires_grad for p in module.parameters()):
@@ -92,7 +92,7 @@ def freeze(model:nn.Module,        # changed in place
             b.register_forward_pre_hook(_stay_frozen)
     return model
 
-# %% ../nbs/04_model.ipynb #e9d5e51d
+# %% ../nbs/04_model.ipynb #94fc4b24
 def param_groups(model:nn.Module,          # a network, perhaps after `freeze`
                  lr:float,                 # learning rate of the head
                  body_lr:float|None=None   # of the rest; None: the same

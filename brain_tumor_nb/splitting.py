@@ -6,7 +6,7 @@
 __all__ = ['SPLITS', 'Leaks', 'read_subjects', 'describe_subjects', 'connect', 'near_groups', 'find_groups', 'show_groups',
            'Split', 'make_folds', 'make_split', 'leaks', 'unseen', 'refuse_withdrawn']
 
-# %% ../nbs/03_splitting.ipynb #87c576dd
+# %% ../nbs/03_splitting.ipynb #55462a31
 import hashlib, json
 from collections import namedtuple
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ from .duplicates import (ALIKE, first_look, near_pairs, pairs_to_compare,
                                        similarity, thumbnails)
 from .known import disagreeing, known_set, known_subjects
 
-# %% ../nbs/03_splitting.ipynb #cc596212
+# %% ../nbs/03_splitting.ipynb #29139218
 def read_subjects(folder:MRIFolder # an opened folder
                  # subject of each slice, None where it is unknown; None if all are
                  )->list|None:
@@ -34,7 +34,7 @@ def _named(folder):
     "Subjects that the manifest names, by path."
     return {p: row["subject"] for p,row in (folder.manifest or {}).items() if row.get("subject")}
 
-# %% ../nbs/03_splitting.ipynb #1fa59175
+# %% ../nbs/03_splitting.ipynb #645eea39
 def describe_subjects(folder:MRIFolder # an opened folder
                      )->str:           # one or two sentences
     "How many subjects are known, from where, and which published labels contradict their source."
@@ -54,7 +54,7 @@ def describe_subjects(folder:MRIFolder # an opened folder
                   f"{', '.join(wrong)}.")
     return f"{names} (recovered, see known sets: {name}){rest}.{labels if wrong else ''}"
 
-# %% ../nbs/03_splitting.ipynb #10a370e7
+# %% ../nbs/03_splitting.ipynb #e7969a7c
 def connect(n:int,            # number of slices
             pairs:np.ndarray  # [P,2] indices that belong together
            )->np.ndarray: # int [n], group of each slice, numbered from 0 by first appearance
@@ -65,7 +65,7 @@ def connect(n:int,            # number of slices
     return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)),
                                 directed=False)[1].astype(int)
 
-# %% ../nbs/03_splitting.ipynb #bf7e1915
+# %% ../nbs/03_splitting.ipynb #dde7a22d
 def near_groups(thumbs:np.ndarray, # uint8 [N,48,48], see `thumbnails`
                 groups:np.ndarray, # int [N], what belongs together already, see `connect`
                 unknown:np.ndarray,# bool [N], whose subject is unknown
@@ -92,7 +92,7 @@ def _join(groups, pairs):
     "`groups` [N], numbered from 0, after joining those of each pair of slices [P,2]."
     return connect(groups.max() + 1, groups[pairs])[groups]
 
-# %% ../nbs/03_splitting.ipynb #b40415f1
+# %% ../nbs/03_splitting.ipynb #11261a80
 SPLITS = ("random", "near-duplicates", "patients")
 
 def find_groups(folder:MRIFolder,       # an opened folder
@@ -124,7 +124,7 @@ def find_groups(folder:MRIFolder,       # an opened folder
     groups = connect(len(folder), same)
     return near_groups(thumbnails(folder), groups, unknown) if unknown.any() else groups
 
-# %% ../nbs/03_splitting.ipynb #9ad3048a
+# %% ../nbs/03_splitting.ipynb #aa16403a
 def show_groups(folder:MRIFolder,  # an opened folder
                 groups:np.ndarray, # int [N], see `find_groups`
                 nrows:int=4,       # how many of the largest groups
@@ -144,7 +144,7 @@ def show_groups(folder:MRIFolder,  # an opened folder
                  f"row{' (simulated slices)' if is_simulated(folder.root) else ''}")
     return axes.ravel()
 
-# %% ../nbs/03_splitting.ipynb #9d156105
+# %% ../nbs/03_splitting.ipynb #3b507054
 @dataclass
 class Split:
     "Training and validation set of a folder."
@@ -182,7 +182,7 @@ class Split:
         return (f"Split: {len(self.train)} to train, {len(self.valid)} to validate, "
                 f"{groups} groups, seed {self.seed}")
 
-# %% ../nbs/03_splitting.ipynb #6d909641
+# %% ../nbs/03_splitting.ipynb #20da4ca2
 def make_folds(folder:MRIFolder,   # an opened folder
                groups:np.ndarray,  # int [N], see `find_groups`
                k:int=5,            # number of folds, at least 2
@@ -208,7 +208,7 @@ def make_folds(folder:MRIFolder,   # an opened folder
                          "for fewer folds, or another seed")
     return folds
 
-# %% ../nbs/03_splitting.ipynb #b9dc206e
+# %% ../nbs/03_splitting.ipynb #5a108cd1
 def make_split(folder:MRIFolder,  # an opened folder
                groups:np.ndarray, # int [N], see `find_groups`
                valid:float=.2,    # share to validate, up to a half; the nearest 1/k is taken
@@ -219,7 +219,7 @@ def make_split(folder:MRIFolder,  # an opened folder
         raise ValueError(f"valid={valid} is no share between 0 and 0.5")
     return make_folds(folder, groups, round(1/valid), seed)[0]
 
-# %% ../nbs/03_splitting.ipynb #324798d5
+# %% ../nbs/03_splitting.ipynb #b341b0ff
 Leaks = namedtuple("Leaks", "groups slices share")
 
 def leaks(split:Split,      # any split
@@ -237,7 +237,7 @@ def leaks(split:Split,      # any split
     seen = np.isin(groups[split.valid], groups[split.train])
     return Leaks(len(set(groups[split.valid][seen].tolist())), int(seen.sum()), float(seen.mean()))
 
-# %% ../nbs/03_splitting.ipynb #8363578b
+# %% ../nbs/03_splitting.ipynb #64152332
 def unseen(train:MRIFolder,  # what a model was trained on
            test:MRIFolder,   # what it is to be tested on
            by:str="patients" # what belongs together in `test`, see `find_groups`
@@ -251,7 +251,7 @@ def unseen(train:MRIFolder,  # what a model was trained on
                          "nothing is left to test on")
     return new
 
-# %% ../nbs/03_splitting.ipynb #3ae1b961
+# %% ../nbs/03_splitting.ipynb #5d7ba7f2
 # the five folds of 34bce46cefd7
 _WITHDRAWN = ("937c15406442", "9d960515dc53", "6db6a0178058", "6dc55c1699c1", "03fa1d1466d5")
 
