@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Nearest', 'NEAR', 'code_facts', 'blind_masks', 'hog_features', 'crop_to_head', 'small_pictures', 'picture_features',
-           'probe_features', 'sharpened', 'nearest_training', 'near_duplicates']
+           'probe_features', 'sharpened', 'nearest_training', 'near_duplicates', 'near_sentence']
 
-# %% ../nbs/engine/11_features.ipynb #13d64512
+# %% ../nbs/engine/11_features.ipynb #f0424ebf
 from collections import namedtuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .core import in_threads
 from .data import MRIFolder, resize_image
 from .splitting import Split
 
-# %% ../nbs/engine/11_features.ipynb #db21bdb5
+# %% ../nbs/engine/11_features.ipynb #2939d519
 def code_facts(facts:list # one `FileFacts` per slice
               # float32 [N,6+M]: width, height, width/height, bytes, bytes per pixel, EXIF; then a 0
               # or 1 for each mode and format
@@ -28,7 +28,7 @@ def code_facts(facts:list # one `FileFacts` per slice
     return np.array([n + [name in own for name in sorted(set().union(*names))]
                      for n,own in zip(numbers, names)], np.float32)
 
-# %% ../nbs/engine/11_features.ipynb #9baac813
+# %% ../nbs/engine/11_features.ipynb #34d0e957
 def blind_masks(size:int # side of a square slice, pixels
                # bool [size,size], twice: the border, an eighth wide; the outside of a disc, three
                # quarters wide
@@ -37,7 +37,7 @@ def blind_masks(size:int # side of a square slice, pixels
     y,x = (np.mgrid[:size,:size] + .5)*2/size - 1               # -1 to 1
     return np.maximum(abs(x), abs(y)) > .75, np.hypot(x, y) > .75
 
-# %% ../nbs/engine/11_features.ipynb #5c08eeac
+# %% ../nbs/engine/11_features.ipynb #0745a777
 def hog_features(pixels:np.ndarray # [64,64], grey, 0 to 255
                 )->np.ndarray: # float32 [1764]: nine directions in 7 × 7 blocks of 2 × 2 cells
     "Histograms of oriented gradients."
@@ -45,7 +45,7 @@ def hog_features(pixels:np.ndarray # [64,64], grey, 0 to 255
     return hog(np.asarray(pixels, np.float32), orientations=9, pixels_per_cell=(8, 8),
                cells_per_block=(2, 2))
 
-# %% ../nbs/engine/11_features.ipynb #38e297a4
+# %% ../nbs/engine/11_features.ipynb #6381f2ee
 def crop_to_head(im:Image.Image # grey, any size
                 )->Image.Image: # grey; unchanged where nothing is bright
     "A picture without its dark margins."
@@ -57,7 +57,7 @@ def crop_to_head(im:Image.Image # grey, any size
         return im
     return im.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
 
-# %% ../nbs/engine/11_features.ipynb #3331eaaa
+# %% ../nbs/engine/11_features.ipynb #4ba3ddc4
 def small_pictures(im:Image.Image # grey, any size
                   )->np.ndarray:  # uint8 [2,64,64]
     "All that the probes see of a picture: it, and it without margins, both small."
@@ -75,7 +75,7 @@ def picture_features(small:np.ndarray # uint8 [2,64,64], see `small_pictures`
     return dict(border=seen[blind_masks(32)[0]], masked=hog_features(pixels*blind_masks(64)[1]),
                 thumbnail=seen.ravel(), hog=hog_features(pixels), head=thumbnail(head).ravel())
 
-# %% ../nbs/engine/11_features.ipynb #ba63ee1b
+# %% ../nbs/engine/11_features.ipynb #4c884aad
 def probe_features(folder:MRIFolder # an opened folder
                   )->dict: # name to float32 [N,D]: "metadata" and those of `picture_features`
     "What the probes may know of every slice; in threads."
@@ -83,7 +83,7 @@ def probe_features(folder:MRIFolder # an opened folder
     return dict(metadata=code_facts(folder.facts),
                 **{k: np.stack([p[k] for p in pictures]) for k in pictures[0]})
 
-# %% ../nbs/engine/11_features.ipynb #9eece456
+# %% ../nbs/engine/11_features.ipynb #f55dc50c
 def sharpened(thumbnails:np.ndarray # float32 [N,1024], grey, 0 to 255
              )->np.ndarray: # float32 [N,1024]; the product of two rows: correlation, -1 to 1
     "The detail of thumbnails: less their blur and their mean, of length 1 (less where blank)."
@@ -93,7 +93,7 @@ def sharpened(thumbnails:np.ndarray # float32 [N,1024], grey, 0 to 255
     fine = fine - fine.mean(1, keepdims=True)
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1)
 
-# %% ../nbs/engine/11_features.ipynb #4f7f8d47
+# %% ../nbs/engine/11_features.ipynb #d1b281cd
 Nearest = namedtuple("Nearest", "valid train likeness")
 
 def nearest_training(features:dict, # see `probe_features`: "thumbnail" and "head" are used
@@ -115,7 +115,7 @@ def nearest_training(features:dict, # see `probe_features`: "thumbnail" and "hea
         found += [compare(valid[i:i+block], train, known) for i in range(0, len(valid), block)]
     return Nearest(*map(np.concatenate, zip(*found)))
 
-# %% ../nbs/engine/11_features.ipynb #a17a128b
+# %% ../nbs/engine/11_features.ipynb #cc156bd7
 NEAR = .94  # a correlation above this is nearly identical: slices of different subjects stay below
 
 def near_duplicates(nearest:Nearest,  # see `nearest_training`
@@ -132,3 +132,16 @@ def near_duplicates(nearest:Nearest,  # see `nearest_training`
     listed = sorted([*names, like] for names,like in pairs.items())
     listed.sort(key=lambda p: -p[2])
     return dict(slices=slices, of=of, share=round(slices/of, 6), pairs=listed[:10])
+
+# %% ../nbs/engine/11_features.ipynb #8d54ad3a
+def near_sentence(near:dict # see `near_duplicates`
+                 )->str: # one sentence
+    "What was found by looking for validation slices in the training set."
+    if not near["slices"]:
+        return (f"None of {near['of']} validation slices is nearly identical "
+                "to one of its training slices, flipped or not.")
+    first,second,_ = near["pairs"][0]
+    share = f"{near['slices']} of {near['of']} validation slices ({100*near['share']:.1f} %)"
+    return (f"Caution: {share} have a training slice "
+            f"that is nearly identical, flipped or not, such as {first} and {second}: "
+            "the split separates near-duplicates, and a score on them rewards memory.")

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Probe', 'PROBES', 'LIMIT', 'SURE', 'probe_model', 'run_probe', 'permute_groups', 'run_probes', 'probe_table',
-           'plot_probes', 'probes_text', 'source_sentence', 'near_sentence', 'probe_sentence', 'judge_probes']
+           'plot_probes', 'probes_text', 'source_sentence', 'probe_sentence', 'judge_probes']
 
-# %% ../nbs/trust/12_probes.ipynb #d809be0d
+# %% ../nbs/trust/12_probes.ipynb #7c4d336a
 from collections import namedtuple
 
 import numpy as np
@@ -17,8 +17,9 @@ from .evaluation import score
 from .figures import BLUE, ORANGE, figure_png, new_axes
 # what a probe sees was defined here before, and can still be imported from here
 from .features import (NEAR, Nearest, blind_masks, code_facts,  # noqa: F401
-                                     crop_to_head, hog_features, near_duplicates, nearest_training,
-                                     picture_features, probe_features, sharpened, small_pictures)
+                                     crop_to_head, hog_features, near_duplicates, near_sentence,
+                                     nearest_training, picture_features, probe_features,
+                                     sharpened, small_pictures)
 from .predictions import Predictions
 from .splitting import Split
 
@@ -201,19 +202,6 @@ def source_sentence(table:dict,       # see `probe_table`
     return (f"{words[0].upper()}{words[1:]} reaches {found}{model}: "
             "part of such a score may come from the source, the plane or the head's outline, not "
             "from the tumour.")
-
-# %% ../nbs/trust/12_probes.ipynb #064f06cf
-def near_sentence(near:dict # see `near_duplicates`
-                 )->str: # one sentence
-    "What was found by looking for validation slices in the training set."
-    if not near["slices"]:
-        return (f"None of {near['of']} validation slices is nearly identical "
-                "to one of its training slices, flipped or not.")
-    first,second,_ = near["pairs"][0]
-    share = f"{near['slices']} of {near['of']} validation slices ({100*near['share']:.1f} %)"
-    return (f"Caution: {share} have a training slice "
-            f"that is nearly identical, flipped or not, such as {first} and {second}: "
-            "the split separates near-duplicates, and a score on them rewards memory.")
 
 # %% ../nbs/trust/12_probes.ipynb #1d890ad6
 def probe_sentence(table:dict,        # see `probe_table`
