@@ -6,7 +6,7 @@
 __all__ = ['Probe', 'PROBES', 'LIMIT', 'SURE', 'probe_model', 'run_probe', 'permute_groups', 'run_probes', 'probe_table',
            'plot_probes', 'probes_text', 'source_sentence', 'probe_sentence', 'judge_probes']
 
-# %% ../nbs/trust/12_probes.ipynb #7c4d336a
+# %% ../nbs/trust/12_probes.ipynb #c992dca8
 from collections import namedtuple
 
 import numpy as np
