@@ -4,27 +4,25 @@
 
 # %% auto #0
 __all__ = ['Scan', 'AUDITED', 'SWEEP', 'pixel_hash', 'scan_files', 'sweep_groups', 'describe_groups', 'cross_table',
-           'describe_sizes', 'misnamed', 'write_manifest', 'manifest_folds', 'between', 'audit', 'folder_section',
-           'twin_sections', 'source_sections', 'between_section', 'audit_text', 'plot_sweep', 'write_audit']
+           'describe_sizes', 'misnamed', 'between', 'audit']
 
-# %% ../nbs/trust/11_audit.ipynb #ed9675a1
-import csv
+# %% ../nbs/trust/11_audit.ipynb #b3705136
 import hashlib
-import io
 from collections import Counter, namedtuple
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from .core import Figure, Section, Table, section_text, write_file, write_page
-from .figures import figure_png, new_axes
+# the page and the manifests were written here before, and can still be imported from here
+from .audit_page import (audit_text, between_section, folder_section,  # noqa: F401
+                                       plot_sweep, source_sections, twin_sections, write_audit)
 from .data import MRIFolder, data_hash, is_simulated
 from .duplicates import ALIKE, Near, near_pairs, thumbnail, thumbnails
 from .formats import named_format
-from .known import image_hash, image_hashes, known_rows, known_set
-from .splitting import (Split, connect, describe_subjects, find_groups, make_folds,
-                                      read_subjects, show_groups)
+from .known import image_hash, known_set
+from .manifests import manifest_folds, write_manifest  # noqa: F401
+from .splitting import connect, describe_subjects, read_subjects
 
 # %% ../nbs/trust/11_audit.ipynb #fb2c58e6
 Scan = namedtuple("Scan", "format mode size exif pixels thumbs")
@@ -37,7 +35,7 @@ def pixel_hash(im:Image.Image # grey, any size
 
 
 def scan_files(folder:MRIFolder # an opened folder
-              # a column each: format and mode as Pillow calls them, (width, height) as stored,
+              # one list per fact: format and mode as Pillow calls them, (width, height) as stored,
               # whether there is EXIF, hash of the grey pixels, thumbnail
               )->Scan:
     "What headers and pixels say, one value per slice."
@@ -85,7 +83,7 @@ def _alternate(files):
     return sorted(files, key=lambda f: (turn[f], f))
 
 # %% ../nbs/trust/11_audit.ipynb #488e0c49
-def cross_table(values,          # one a slice, of any kind that can be written as text
+def cross_table(values,          # one per slice, of any kind that can be written as text
                 folder:MRIFolder # an opened folder
                # value to class to number of slices, the most frequent value first
                )->dict[str,dict[str,int]]:
@@ -95,56 +93,25 @@ def cross_table(values,          # one a slice, of any kind that can be written 
     return {v: {c: counts[v,t] for t,c in enumerate(folder.classes)}
             for v in sorted(total, key=lambda v: (-total[v], v))}
 
-# %% ../nbs/trust/11_audit.ipynb #0bcb5007
+# %% ../nbs/trust/11_audit.ipynb #5138e9a6
 def describe_sizes(sizes # (width, height) of each slice, at least one
                   # number of different sizes; the most frequent, how often it occurs; the smallest
                   # and the largest by area
                   )->dict:
     "Picture sizes in short."
-    (most,n),by_area = min(Counter(sizes).items(),
-                           key=lambda s: (-s[1], s[0])),sorted(set(sizes),
-                                                               key=lambda s: (s[0]*s[1], s))
+    most,n = min(Counter(sizes).items(), key=lambda s: (-s[1], s[0]))
+    by_area = sorted(set(sizes), key=lambda s: (s[0]*s[1], s))
     return dict(distinct=len(by_area), most=list(most), most_files=n, smallest=list(by_area[0]),
                 largest=list(by_area[-1]))
 
 # %% ../nbs/trust/11_audit.ipynb #ad3759a0
 def misnamed(folder:MRIFolder, # an opened folder
-             formats           # one a slice, see `FileFacts`
+             formats           # one per slice, see `FileFacts`
             )->list: # [path, format] of each
     "Files whose content is of another format than their extension says."
     # MPO: a JPEG with a preview behind it
     return [[p, f] for p,f in zip(folder.paths, formats)
             if named_format(p) not in (None, {"MPO": "JPEG"}.get(f, f))]
-
-# %% ../nbs/trust/11_audit.ipynb #d3af7d84
-def write_manifest(folder:MRIFolder, # an opened folder
-                   path:str|Path     # CSV file to write
-                  )->Path: # the file
-    "Facts about every slice: `file,sha256,phash,group,fold` (by patients, five folds, seed 0)."
-    groups,out = find_groups(folder),io.StringIO()
-    fold = {i: k for k,s in enumerate(make_folds(folder, groups)) for i in s.valid}
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["file", "sha256", "phash", "group", "fold"])
-    for i,(p,bits) in enumerate(zip(folder.paths, image_hashes(folder))):
-        rows.writerow([p, folder.digests[i], f"{bits:016x}", groups[i], fold[i]])
-    return write_file(path, out.getvalue())
-
-# %% ../nbs/trust/11_audit.ipynb #aad73b5a
-def manifest_folds(folder:MRIFolder,   # a whole copy of a known set
-                   tables:dict|None=None # name to CSV file of sets of your own
-                  )->list[Split]: # one per fold
-    "The folds of the table, whatever today's `make_folds` would draw."
-    known = known_set(folder, tables=tables)
-    if not (known and known["same"]):
-        raise ValueError(f"{folder.root} is no whole copy of "
-                         f"{known['name'] if known else 'a set we know'}: split it with make_folds")
-    rows = known_rows(known["name"], tables)
-    new = 1 + max(int(r["group"]) for r in rows.values())
-    fold = [int(rows[p]["fold"]) if p in rows else -1 for p in folder.paths]
-    group = [int(rows[p]["group"]) if p in rows else new + i for i,p in enumerate(folder.paths)]
-    return [Split([i for i,f in enumerate(fold) if f not in (k, -1)], [i for i,f in enumerate(fold)
-                                                                       if f == k], folder.paths,
-                  group, 0, data_hash(folder)) for k in range(max(fold) + 1)]
 
 # %% ../nbs/trust/11_audit.ipynb #d2c4b7e5
 def between(a:MRIFolder,             # what is known already, such as the training set
@@ -232,144 +199,3 @@ def _known(folder):
     "What `known_set` finds, identical and alike slices counted."
     found = known_set(folder)
     return found and {**found, **{k: len(found[k]) for k in ("identical", "alike")}}
-
-# %% ../nbs/trust/11_audit.ipynb #9dd38985
-def folder_section(a:dict # see `audit`
-                  )->Section: # what the folder holds
-    "Slices, classes, files left out, and whether others use the set."
-    known = a["known"]
-    if not known:
-        which = "none that we hold a manifest of"
-    elif known["same"]:
-        which = (f"{known['name']}: all {known['listed']} listed files, {known['identical']} of "
-                 "them byte for byte" + f"; {len(known['extra'])} more"*bool(known["extra"]))
-    else:
-        numbers = [f"{word}: {len(known[key])}" for word,key in
-                   (("missing", "missing"), ("changed", "changed"), ("new", "extra"))]
-        which = f"like {known['name']}, of {known['listed']} listed files; {', '.join(numbers)}"
-    rows = [["slices", f"{a['slices']}{' SIMULATED'*a['simulated']}"],
-            *([f"class {c}", _share(n, a["slices"])] for c,n in a["counts"].items()),
-            ["subjects", a["people"]], ["known set", which],
-            ["files left out", str(len(a["left_out"]))], ["data hash", a["hash"]]]
-    left_out = _some([f"left out {p}: {why}" for p,why in a["left_out"]])
-    return Section("folder", "Folder", left_out, [Table(["", "found"], rows)])
-
-def _share(n, of): return f"{n} ({100*n/max(of, 1):.0f} %)"
-def _some(items, n=10): return items[:n] + [f"… and {len(items)-n} more"]*(len(items) > n)
-
-# %% ../nbs/trust/11_audit.ipynb #f96175bc
-def twin_sections(a:dict # see `audit`
-                 )->list[Section]: # twins, and the sweep
-    "What is in the folder more than once, and which of it mixes classes."
-    kinds = {"bytes": "same bytes", "pixels": "same pixels",
-             "near": f"near-duplicates (agreement of at least {a['least']:.2f})"}
-    rows = [[what, *(str(a[k][v]) for v in ("groups", "repeated", "files", "largest", "mixed"))]
-            for k,what in kinds.items()]
-    mixed = _some(["mixes classes: " + " = ".join(_some(m, 5)) for m in a["near"]["mixed_members"]])
-    head = ["", "groups", "of several files", "files in those", "largest", "mix classes"]
-    steps = [[str(v) for v in s.values()] for s in a["sweep"]]
-    sweep = Table(["agreement", "groups", "largest", "mix classes"], steps)
-    return [Section("twins", "Twins", mixed, [Table(head, rows)]),
-            Section("sweep", "Near-duplicates by least agreement", [], [sweep])]
-
-# %% ../nbs/trust/11_audit.ipynb #2e6d9aad
-def source_sections(a:dict # see `audit`
-                   )->list[Section]: # sizes, and the cross table
-    "How far the classes differ before anybody looks at a brain."
-    size = lambda wh: f"{wh[0]} × {wh[1]}"
-    parts = [("all", a["sizes"]["all"])]
-    parts += [(f"class {c}", s) for c,s in a["sizes"]["by_class"].items()]
-    sizes = [[what, str(s["distinct"]), f"{size(s['most'])}, {s['most_files']} files",
-              size(s["smallest"]), size(s["largest"])] for what,s in parts]
-    rows = [[f"{what} {value}", *(_share(n, a["counts"][c]) for c,n in row.items())]
-            for what,table in a["sources"].items() for value,row in list(table.items())[:6]]
-    head = ["", "different", "most frequent", "smallest", "largest"]
-    misnamed_ = [f"files of another format than their extension says: {len(a['misnamed'])}",
-                 *_some([f"misnamed {p}: {f}" for p,f in a["misnamed"]])]
-    by_class = Table(["", *(f"class {c}" for c in a["counts"])], rows)
-    return [Section("sizes", "Picture sizes", [], [Table(head, sizes)]),
-            Section("sources", "Do the classes come from different places?", misnamed_, [by_class])]
-
-# %% ../nbs/trust/11_audit.ipynb #9f256cb0
-def between_section(b:dict # see `between`
-                   )->Section: # the twins, and how many
-    "Which slices another folder holds too."
-    def how(r):
-        kinds = {"bytes": "same bytes", "pixels": "same pixels"}
-        return kinds.get(r["how"], f"agreement {r['similarity']:.2f}")
-    rows = [[r["file"], r["label"], r["twin"], r["twin_label"], how(r),
-             "LABELS DISAGREE" if r["disagree"] else "" if r["compared"]
-             else "labels not comparable"] for r in b["rows"][:20]]
-    found = [f"{_share(b['twins'], b['slices_b'])} of the slices have a twin among the "
-             f"{b['slices_a']} of {b['a']}: {b['bytes']} by bytes, {b['pixels']} by pixels, "
-             f"{b['near']} near",
-             f"{b['disagree']} of {b['compared']} compared labels disagree",
-             *["only the first 20 are shown"]*(b["twins"] > 20)]
-    head = ["slice", "class", f"twin in {b['a']}", "class there", "how", ""]
-    return Section("between", f"Twins in {b['a']}", found, [Table(head, rows)])
-
-# %% ../nbs/trust/11_audit.ipynb #d0a2c0bd
-def audit_text(a:dict # see `audit`
-              )->str: # lines, without a last line end
-    "An audit as plain text."
-    name = "".join(c if c.isprintable() else "\ufffd" for c in a["name"])
-    first = f"Audit of {name}. For teaching. Not a medical device."
-    return "\n\n".join([first, *map(section_text, _sections(a))])
-
-def _sections(a):
-    return [folder_section(a), *twin_sections(a),
-            *source_sections(a)] + ([between_section(a["between"])] if "between" in a else [])
-
-# %% ../nbs/trust/11_audit.ipynb #b40f081e
-def plot_sweep(a:dict,  # see `audit`
-               ax=None  # axes to draw on; new ones if None
-              ): # the axes
-    "Groups, the largest of them, and those that mix classes, by least agreement."
-    ax = ax or new_axes(6, 3)
-    levels = [s["level"] for s in a["sweep"]]
-    lines = (("groups", "groups", "o", "#0072B2"),
-             ("largest", "slices in the largest", "s", "#D55E00"),
-             ("mixed", "groups that mix classes", "^", "#CC79A7"))
-    for k,label,marker,colour in lines:
-        ax.plot(levels, [s[k] for s in a["sweep"]], marker=marker, color=colour, label=label)
-    ax.axvline(a["least"], color="0.6", ls=":")
-    ax.legend()
-    ax.yaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel="least agreement after alignment", ylabel="number", ylim=(0, None),
-           title=f"Near-duplicates among {a['slices']} "
-           f"{'simulated ' if a['simulated'] else ''}slices")
-    return ax
-
-# %% ../nbs/trust/11_audit.ipynb #d3c1b011
-_SHEETS = dict(members="Largest groups of near-duplicates", mixed_members="Groups that mix classes")
-
-def write_audit(a:dict,           # see `audit`
-                folder:MRIFolder, # that was audited, for its pictures
-                path:str|Path     # HTML file to write
-               )->Path: # the file
-    "An audit as one self-contained HTML page."
-    sections = {s.name: s for s in _sections(a)}
-    for key,title in _SHEETS.items():
-        if a["near"][key]:
-            png = figure_png(_sheet(folder, [m[:5] for m in a["near"][key][:4]], title))
-            sections["twins"].figures.append(Figure(key, png, title))
-    picture = Figure("sweep", figure_png(plot_sweep(a)), "Groups by least agreement")
-    sections["sweep"].figures.append(picture)
-    notes = ["The slices are SIMULATED."]*a["simulated"]
-    notes.append("These are facts about files: whether a finding matters is for a reader to judge.")
-    counts = ", ".join(f"{n} {c}" for c,n in a["counts"].items())
-    summary = [("data", f"{a['name']}: {a['slices']} slices ({counts})"),
-               ("subjects", a["people"]),
-               ("near-duplicates", f"{a['near']['repeated']} groups of several files, "
-                                   f"{a['near']['mixed']} of them mix classes")]
-    return write_page(path, f"Audit: {a['name']}", list(sections.values()), summary, notes)
-
-def _sheet(folder, members, title):
-    "Contact sheet of these groups of files."
-    group = {p: g for g,m in enumerate(members) for p in m}
-    axes = show_groups(folder,
-                       np.array([group.get(p, len(group) + i) for i,p in enumerate(folder.paths)]),
-                       nrows=len(members))
-    axes[0].figure.suptitle(f"{title}, one a "
-                            f"row{' (simulated slices)' if is_simulated(folder.root) else ''}")
-    return axes[0]
