@@ -21,6 +21,7 @@ from conftest import ROOT
 sys.path.append(str(ROOT/"tools"))
 import compare  # noqa: E402
 import exhibits  # noqa: E402
+import mistakes  # noqa: E402
 import recipe  # noqa: E402
 import reference  # noqa: E402
 import rows  # noqa: E402
@@ -245,6 +246,43 @@ def test_exhibit_is_measured_twice_the_same(run, slices, tmp_path):
     assert all(float(r["low"]) <= float(r["value"]) <= float(r["high"]) for r in found)
     assert "must be 1 or more" in run("python", "tools/exhibits.py", "few", slices, "--seeds", 0,
                                       rc=2)
+
+
+def test_mistakes_are_measured_with_their_controls(tool, slices, tmp_path):
+    "Every row of the committed table, from fewer seeds; what must be exact is."
+    for name in ("a", "b"):
+        assert tool("mistakes", "few", slices, "--quick", "--out", tmp_path/f"{name}.csv") == 0
+    assert (tmp_path/"a.csv").read_bytes() == (tmp_path/"b.csv").read_bytes()
+    found = {r["figure"]: r for r in read(tmp_path/"a.csv")}
+    committed = [r for r in read(ROOT/"nbs/studies/mistakes_real.csv")
+                 if r["set"] == "brain_tumor_dataset"]
+    absent = {r["figure"] for r in committed if r["mistake"] not in ("9", "10")} - set(found)
+    assert absent == set(), "measured once, and no longer"
+    for figure in ("standard deviation without random transforms (control)",
+                   "accuracy: same seed twice, difference (control)",
+                   "epoch loss, error in %: 48 slices in batches of 4 (control)"):
+        assert float(found[figure]["value"]) == 0
+    assert all(r["command"].endswith("--quick") for r in found.values())
+
+
+def test_copies_that_were_planted_are_what_random_folds_gain_from(slices, tmp_path):
+    "SIMULATED slices, each with a copy: a nearest neighbour recognises the copies alone."
+    shutil.copytree(slices, tmp_path/"twice")
+    (tmp_path/"twice/manifest.csv").unlink()
+    for path in sorted((tmp_path/"twice").glob("*/*.png")):
+        shutil.copy(path, path.with_name(f"{path.stem}_copy.png"))
+    folder = MRIFolder(tmp_path/"twice")
+    rows = {r.figure: r for r in mistakes.copies_leak(folder, mistakes.thumbnails(folder),
+                                                      "nearest", "nearest", 2)}
+    gain = rows["nearest, accuracy, slices with a copy: random less near-duplicates"]
+    assert gain.n == len(folder) and gain.value > .1
+
+
+def test_committed_mistakes_have_intervals_around_their_values():
+    for r in read(ROOT/"nbs/studies/mistakes_real.csv"):
+        assert 1 <= int(r["mistake"]) <= 15 and not r["commit"].endswith("dirty"), r
+        if r["low"]:
+            assert float(r["low"]) <= float(r["value"]) <= float(r["high"]), r
 
 
 def agree(table, kept, close=.001):
