@@ -231,6 +231,8 @@ def batch_means(runs, orders=1000):
     "8: how far the mean of batch means is from the mean over slices, in per cent of it."
     losses,rng,rows = slice_losses(runs),np.random.default_rng(0),[]
     for n,b in ((203, 4), (50, 4), (33, 32), (48, 4)):
+        if n > len(losses):
+            continue
         some = [rng.permutation(losses)[:n] for _ in range(orders)]
         off = [100*(np.mean([part.mean() for part in np.split(v, range(b, n, b))])/v.mean() - 1)
                for v in some]
@@ -280,7 +282,7 @@ def copies_leak(folder, x, model, name, seeds):
              "accuracy: shuffled groups less near-duplicates": (mixed - kept, y >= 0),
              "accuracy: random less shuffled groups (control)": (loose - mixed, y >= 0)}
     return [Row(10, f"{name}, {what}", *over(values[some], groups[some]), int(some.sum()))
-            for what,(values,some) in found.items()]
+            for what,(values,some) in found.items() if some.any()]
 
 
 def one_number(runs):
