@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.evaluation import all_metrics
@@ -21,6 +22,7 @@ from conftest import ROOT
 sys.path.append(str(ROOT/"tools"))
 import compare  # noqa: E402
 import exhibits  # noqa: E402
+import mistakes  # noqa: E402
 import recipe  # noqa: E402
 import reference  # noqa: E402
 import rows  # noqa: E402
@@ -245,6 +247,50 @@ def test_exhibit_is_measured_twice_the_same(run, slices, tmp_path):
     assert all(float(r["low"]) <= float(r["value"]) <= float(r["high"]) for r in found)
     assert "must be 1 or more" in run("python", "tools/exhibits.py", "few", slices, "--seeds", 0,
                                       rc=2)
+
+
+def test_mistakes_are_measured_with_their_controls(tool, slices, tmp_path):
+    "Rows of the committed table, from fewer seeds and SIMULATED slices; what must be exact is."
+    assert tool("mistakes", "few", slices, "--quick", "--out", tmp_path/"few.csv") == 0
+    found = {r["figure"]: r for r in read(tmp_path/"few.csv")}
+    committed = [r for r in read(ROOT/"nbs/studies/mistakes_real.csv")
+                 if r["set"] == "brain_tumor_dataset"]
+    absent = {r["figure"] for r in committed if r["mistake"] not in ("8", "9", "10")} - set(found)
+    assert absent == set(), "measured once, and no longer"
+    for figure in ("standard deviation without random transforms (control)",
+                   "accuracy: same seed twice, difference (control)"):
+        assert float(found[figure]["value"]) == 0
+    assert all(r["command"].endswith("--quick") for r in found.values())
+
+
+def test_full_batches_leave_the_loss_right(monkeypatch):
+    losses = np.random.default_rng(0).random(203)
+    monkeypatch.setattr(mistakes, "slice_losses", lambda runs: losses)
+    few,_,one,full = (r.value for r in mistakes.batch_means(None, 50))
+    assert full < 1e-9 < few < one
+
+
+def test_copies_that_were_planted_are_what_random_folds_gain_from(tmp_path):
+    "Pictures of noise, each with a copy: a nearest neighbour recognises the copies and no more."
+    rng = np.random.default_rng(0)
+    for k in range(60):
+        file = tmp_path/("no", "yes")[k % 2]/f"{k}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 12), np.uint8)).resize((96, 96)).save(file)
+        shutil.copy(file, file.with_name(f"{k}_copy.png"))
+    folder = MRIFolder(tmp_path)
+    found = {r.figure: r for r in mistakes.copies_leak(folder, mistakes.thumbnails(folder),
+                                                       "nearest", "nearest", 2)}
+    gain = found["nearest, accuracy, slices with a copy: random less near-duplicates"]
+    assert gain.n == 120 and gain.low > .2
+    assert found["nearest, accuracy in folds by near-duplicates"].value < .7
+
+
+def test_committed_mistakes_have_intervals_around_their_values():
+    for r in read(ROOT/"nbs/studies/mistakes_real.csv"):
+        assert 1 <= int(r["mistake"]) <= 15 and not r["commit"].endswith("dirty"), r
+        if r["low"]:
+            assert float(r["low"]) <= float(r["value"]) <= float(r["high"]), r
 
 
 def agree(table, kept, close=.001):

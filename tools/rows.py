@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT/"nbs/studies/predictions"     # SET/SPLIT-MODEL.csv.gz, and SET/groups.csv.gz
 TABLES = ("nbs/aims/*.csv", "nbs/aims/predictions", "nbs/studies/results.csv",
           "nbs/studies/recipe.csv", "nbs/studies/transfer.csv",
-          "nbs/studies/paired.csv", "nbs/studies/exhibits.csv", "nbs/studies/predictions")
+          "nbs/studies/paired.csv", "nbs/studies/exhibits.csv", "nbs/studies/mistakes_real.csv",
+          "nbs/studies/predictions")
 
 
 def commit():
