@@ -27,9 +27,9 @@ class Atlas(NamedTuple):
     # float32 [64,64,64], smooth noise with mean 0 and deviation 1, repeats seamlessly
     noise: np.ndarray
 
-# %% ../nbs/engine/00_anatomy.ipynb #36bdbc99
+# %% ../nbs/engine/00_anatomy.ipynb #cd0a585e
 def skull_depth(cavity:np.ndarray, # bool [X,Y,Z] at 2 mm, True within the cranial cavity
-                # index along Z below which the outline is continued straight down; one, or one per Y
+                # index along Z below which the outline goes straight down; one, or one per Y
                 base=31
                )->np.ndarray: # float32 [X,Y,Z], mm to the inside of the skull, negative inwards
     "Signed distance to the smooth outline round `cavity`."
@@ -212,13 +212,13 @@ def draw_folds(points:np.ndarray, # float [3,...], template mm
     wide = .11*min(head.sulci, 1.3)
     return outer*soft_step(.62-n, .35), outer*soft_step(wide-n, .16)
 
-# %% ../nbs/engine/00_anatomy.ipynb #ff652f5d
+# %% ../nbs/engine/00_anatomy.ipynb #8153c9a8
 VENTRICLES = (98., 112., 86.)  # mm in the template: between the two
 
 def widen_ventricles(points:np.ndarray, # float [3,...], template mm
                      head:Anatomy       # the subject
                     )->np.ndarray:      # float [3,...], where to read the atlas
-    "Read the atlas nearer to the ventricles: so they look larger, and the brain round them thinner."
+    "Read the atlas nearer to the ventricles, so that they look larger."
     if not head.ventricles:
         return points
     v = [p-np.float32(c) for p,c in zip(points, VENTRICLES)]
@@ -272,7 +272,7 @@ def vessel_layers(points:np.ndarray, # float [3,...], mm in the template
     falx = soft_step(.9-m)*soft_step(depth+34, 6)*where
     return [("dura", .5*falx), ("dura", .8*soft_step(1.1-abs(depth+.4), .8)), ("vessel", cover)]
 
-# %% ../nbs/engine/00_anatomy.ipynb #c29c74f4
+# %% ../nbs/engine/00_anatomy.ipynb #cc10a155
 ORGANS = (  # (tissue, centre, radii) in template mm; first number: from the midline, on both sides
     ("muscle", (0,172,-26), (26,36,22)), ("orbit", (46,176,0), (13,18,20)),
     ("muscle", (54,160,-6), (9,18,30)), ("muscle", (30,150,4), (9,16,20)),
@@ -328,7 +328,8 @@ def base_layers(points:np.ndarray, # float [3,...], mm in the template
     first, last = q.min(1), q.max(1)
     for tissue,place,radii in ORGANS:
         for centre in mirror(place):
-            if (first < np.add(centre, radii)+1).all() and (last > np.subtract(centre, radii)-1).all():
+            low, high = np.subtract(centre, radii)-1, np.add(centre, radii)+1
+            if (first < high).all() and (last > low).all():
                 put(tissue, soft_step(-outside_ellipsoid(q, centre, radii), 1.2))
     for front,back in zip(mirror((33,184,37)), mirror((10,150,42))):
         put("wm", tube(q, front, back, 2.1))  # optic nerve
@@ -358,7 +359,7 @@ def outside_skin(points:np.ndarray, # float [3,...], mm in the template
     s[low] = t
     return s
 
-# %% ../nbs/engine/00_anatomy.ipynb #f9ecefbb
+# %% ../nbs/engine/00_anatomy.ipynb #b6fa8e21
 def skull_layers(points:np.ndarray, # float [3,...], mm in the template
                  head:Anatomy,      # the subject
                  depth:np.ndarray   # [...], mm to the inside of the skull
@@ -375,7 +376,8 @@ def skull_layers(points:np.ndarray, # float [3,...], mm in the template
     vault = soft_step(z-np.clip(5+.9*(y-95), 5, 44), 8)     # how low the skull reaches
     floor = soft_step(np.maximum(y-104, 26-z), 8)*soft_step(distance(points, (98,128,58))-14, 3)
     base = floor*np.maximum(outside*soft_step(-depth), soft_step(depth-.3)*(1-vault))*(s < 1)
-    temple = [soft_step(-outside_ellipsoid(points, c, (13,34,34)), 1.2) for c in mirror((72,140,58))]
+    temple = [soft_step(-outside_ellipsoid(points, c, (13,34,34)), 1.2)
+              for c in mirror((72,140,58))]
     return ([("csf", outside*soft_step(-depth))] + vessel_layers(points, depth)
             + [("bone", soft_step(depth-.3)),
                ("marrow", .8*soft_step(bone/2-1.2-abs(depth-bone/2-.2), 1.5)),

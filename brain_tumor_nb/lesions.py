@@ -6,13 +6,12 @@
 __all__ = ['KINDS', 'SIZES', 'FINDINGS', 'Lesion', 'draw_centre', 'draw_lesion', 'displace', 'lesion_edge', 'lesion_cover',
            'lesion_layers', 'Finding', 'draw_finding', 'finding_layers']
 
-# %% ../nbs/engine/00_lesions.ipynb #f9a97efe
+# %% ../nbs/engine/00_lesions.ipynb #8cf4166e
 from dataclasses import dataclass
 
 import numpy as np
 
-from .anatomy import (distance, load_atlas, outside_ellipsoid, sample, sample_noise,
-                                    soft_step)
+from .anatomy import distance, load_atlas, sample, sample_noise, soft_step
 
 # %% ../nbs/engine/00_lesions.ipynb #249a6792
 @dataclass
@@ -47,7 +46,7 @@ def draw_centre(kind:str,                # "glioma", "meningioma" or "pituitary"
     ok &= (grid[2] > 60) | (kind == "meningioma")
     return rng.choice(grid[:, ok].T) + rng.uniform(-2, 2, 3)
 
-# %% ../nbs/engine/00_lesions.ipynb #fb268651
+# %% ../nbs/engine/00_lesions.ipynb #d80e206e
 KINDS = ("glioma", "meningioma", "pituitary")
 SIZES = (5, 50)  # mm, smallest and largest diameter
 
@@ -61,7 +60,7 @@ def draw_lesion(kind:str,                # one of `KINDS`
     glioma, pituitary = kind == "glioma", kind == "pituitary"
     radius = (sizes[0]+(sizes[1]-sizes[0])*rng.beta(1.3, 1.6))/2
     if pituitary:
-        radius = np.clip(radius, min(4, sizes[1]/2), max(19, sizes[0]/2))
+        radius = np.clip(radius, min(4, sizes[1]/2), max(21, sizes[0]/2))
     swollen = 1 if glioma else .7*(rng.random() < .5)*(not pituitary)
     return Lesion(kind, draw_centre(kind, radius, rng), float(radius),
                   rng.uniform(6, 18)*swollen, rng.uniform(.75, 1),

@@ -85,13 +85,14 @@ class Variety:
             raise ValueError(f"sizes are {self.sizes}; give the smallest and the largest diameter "
                              "in mm, between 4 and 60")
 
-# %% ../nbs/engine/00_phantom.ipynb #085a6d6f
+# %% ../nbs/engine/00_phantom.ipynb #fe860665
 def draw_scanner(machine:int,             # 0 to 7: weighting, size, field of view, coil and noise
                  # source of what differs between subjects: position and window
                  rng:np.random.Generator,
                  seed:int=0,              # of the dataset, for what belongs to the machine
                  plane:str="axial",       # a key of `PLANES`
-                 weightings:tuple=DEFAULT_WEIGHTINGS # the first on five or six machines of eight
+                 # of `WEIGHTINGS`; the first on five or six machines of eight
+                 weightings:tuple=DEFAULT_WEIGHTINGS
                 )->Scanner:               # settings for one subject
     "One of eight scanners, with a subject in it."
     m = np.random.default_rng([seed, 99, machine])
@@ -350,7 +351,7 @@ def write_dataset(out:Path,           # an existing folder
         csv.writer(f, lineterminator="\n").writerows([COLUMNS]+rows)
     (out/"README.txt").write_bytes(README.encode())
 
-# %% ../nbs/engine/00_phantom.ipynb #b672a9fb
+# %% ../nbs/engine/00_phantom.ipynb #637985ff
 def make_phantom(out:Path|str,            # folder to make; it may exist if it is empty
                  # both or part of it, or of glioma, meningioma, notumor, pituitary
                  classes:tuple=("no","yes"),
@@ -360,7 +361,7 @@ def make_phantom(out:Path|str,            # folder to make; it may exist if it i
                  # "mark", "border" or "noise" in every image of the last class
                  shortcut:str|None=None,
                  planes:tuple=("axial",),                # of axial, coronal, sagittal
-                 # of T1, T1 with contrast agent, T2, FLAIR; the first on five or six scanners of eight
+                 # of T1, T1 with contrast agent, T2, FLAIR; the first on most scanners
                  weightings:tuple=DEFAULT_WEIGHTINGS,
                  sizes:tuple=DEFAULT_SIZES # mm, smallest and largest diameter of a tumour
                 )->Path:                  # `out`
@@ -388,9 +389,9 @@ def make_phantom(out:Path|str,            # folder to make; it may exist if it i
         shutil.rmtree(tmp, ignore_errors=True)
     return out
 
-# %% ../nbs/engine/00_phantom.ipynb #2a0b97c7
+# %% ../nbs/engine/00_phantom.ipynb #01fd2c02
 def read_manifest(folder:Path|str # made by `make_phantom`
-                 # a dict per slice, in the manifest's order; numbers are numbers, an absent box is None
+                 # a dict per slice, in the manifest's order; an absent box is None
                  )->list:
     "The manifest of a simulated dataset."
     with open(Path(folder)/"manifest.csv", newline="", encoding="utf-8") as f:
