@@ -192,6 +192,16 @@ def test_directives(path):
 
 
 @by_name
+def test_figures(path):
+    "Every stored picture has alternative text, and is drawn in the one style."
+    drawn = [cell for cell in code_cells(path) for output in cell.get("outputs", [])
+             if "image/png" in output.get("data", {})]
+    assert all(re.search(r"^#\| fig-alt: .{20}", source(cell), re.M) for cell in drawn)
+    styled = any("use_style()" in source(cell) for cell in code_cells(path))
+    assert styled or not drawn or path.name == "index.ipynb"    # which shows a picture of another
+
+
+@by_name
 def test_kernel(path):
     kernel = {"display_name": "python3", "language": "python", "name": "python3"}
     assert load(path)["metadata"] == {"kernelspec": kernel}         # and no state of widgets
