@@ -117,6 +117,20 @@ def own_folder(tmp_path):
     return (tmp_path/"own").as_posix()
 
 
+@pytest.mark.parametrize("name, printed", [
+    ("01_data", "MRIFolder of 16 slices: 8 no, 8 yes"),
+    ("02_normalization", "12 slices for training, 4 for validation")])
+def test_lessons_on_other_slices(run, tmp_path, own_folder, name, printed):
+    "Lessons 1 and 2 run on a folder without a manifest when their one line is changed."
+    book = json.loads((ROOT/f"nbs/{name}.ipynb").read_text(encoding="utf-8"))
+    sources = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
+    text = "\n".join(source for source in sources if "nbdev_export()" not in source)
+    assert text.count('DATA = "sample"') == 1
+    text = text.replace('DATA = "sample"', f'DATA = "{own_folder}"')
+    (tmp_path/"lesson.py").write_text(text, encoding="utf-8")
+    assert printed in run("python", tmp_path/"lesson.py", MPLBACKEND="agg")
+
+
 @pytest.mark.parametrize("data", ["phantom", "own_folder"])
 def test_tutorial_on_other_slices(run, tmp_path, request, data):
     "The tutorial runs when its one line is changed, for one epoch on small slices."
