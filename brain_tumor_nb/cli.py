@@ -432,7 +432,7 @@ def robustness_command(run, data, out, baseline, slices, faults, mapping):
 @click.option("--out", type=click.Path(path_type=Path),
               help="Folder for a page, clinical.csv and decision.csv.")
 def clinical_command(run, positive, sensitivity, prevalence, out):
-    "What RUN's answers would be worth: predictive values, likelihood ratios, decision curve."
+    "What RUN's predictions would be worth: predictive values, likelihood ratios, decision curve."
     from brain_tumor_nb.clinical import measure_clinical
     from brain_tumor_nb.core import section_text
     section = measure_clinical(run, positive, sensitivity, prevalence, out)

@@ -511,7 +511,7 @@ def judge_clinical(run,      # a `Run` with predictions
         return "–" if rate["low"] is None else f"{100*rate['low']:.1f} to {100*rate['high']:.1f}"
     cells = [[name, str(slices), str(groups), rate["value"], ends(rate)]
              for name,slices,groups,rate in strata]
-    section.tables.append(Table(["slices", "number", "groups", "called wrongly", "95 % interval"],
+    section.tables.append(Table(["slices", "number", "groups", "misclassified", "95 % interval"],
                                 cells, "The most probable class: errors by contrast of the lesion "
                                 "and by noise"))
     section.facts["strata"] = {name: rate for name,_,_,rate in strata}

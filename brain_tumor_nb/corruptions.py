@@ -6,7 +6,7 @@
 __all__ = ['MIDDLE', 'FIELD', 'TARGETS', 'CALIBRATED', 'IN_UNITS', 'CORRUPTIONS', 'SEVERITIES', 'SIDE', 'to_kspace',
            'from_kspace', 'rician_noise', 'bias_field', 'motion', 'ghosting', 'gibbs_ringing', 'low_resolution',
            'spikes', 'jpeg', 'gamma', 'contrast', 'rotation', 'shift', 'cropped_field', 'head_similarity', 'calibrate',
-           'strengths', 'corrupt', 'show_corruptions']
+           'fault_words', 'strengths', 'corrupt', 'show_corruptions']
 
 # %% ../nbs/aims/22_corruptions.ipynb #c7f15bd8
 import csv
@@ -273,6 +273,14 @@ def calibrate(name:str,           # a key of `CALIBRATED`
     return min(reached.items(), key=lambda found: abs(found[1] - target))
 
 # %% ../nbs/aims/22_corruptions.ipynb #232e867b
+def fault_words(name:str # a key of `CORRUPTIONS`
+               )->str:
+    "The name of a fault in figures and reports."
+    names = dict(rician_noise="Rician noise", gibbs_ringing="Gibbs ringing", jpeg="JPEG",
+                 contrast="low contrast")
+    return names.get(name, name.replace("_", " "))
+
+
 @cache
 def strengths(name:str        # a key of `CORRUPTIONS`
              )->tuple:        # of five numbers, from mild to severe
@@ -321,7 +329,7 @@ def show_corruptions(pixels:torch.Tensor, # uint8 [1,1,256,256], one slice
         pictures = [pixels, *(corrupt(pixels, name, s, seed) for s in SEVERITIES)]
         titles = ["clean", *(f"{strength:g}" for strength in strengths(name))]
         show_slices(pictures, titles, axes=row)
-        row[0].text(-.08, .5, name.replace("_", " "), rotation=90, fontsize=9, ha="right",
+        row[0].text(-.08, .5, fault_words(name), rotation=90, fontsize=9, ha="right",
                     va="center", transform=row[0].transAxes)
     fig.suptitle("Simulated faults, severity 1 to 5 (strength above each slice)")
     return axes

@@ -17,7 +17,8 @@ from PIL import Image
 from .core import Figure, Section, Table, in_threads, write_page, write_rows
 from .figures import BLUE, GREEN, ORANGE, PINK, figure_png, new_axes
 from .calibration import calibration_error
-from .corruptions import CORRUPTIONS, SEVERITIES, SIDE, corrupt, strengths
+from .corruptions import (CORRUPTIONS, SEVERITIES, SIDE, corrupt, fault_words,
+                                        strengths)
 from .data import MRIFolder, PixelStore, data_hash, resize_image
 from .evaluation import (bootstrap_weights, class_parts, groups_of,
                                        positive_class)
@@ -232,8 +233,11 @@ def plot_effects(rows:dict,          # name of a model to its rows, see `effect_
     lines = -(-len(names)//columns)
     fig,axes = plt.subplots(lines, columns, figsize=(1.95*columns + .8, 1.9*lines + .8),
                             sharex=True, sharey=True, squeeze=False, layout="constrained")
+    axes[0,0].set_xticks([0, *SEVERITIES])                          # shared by all
     for ax in axes.flat[len(names):]:
         ax.axis("off")
+    for ax in axes.flat[max(0, len(names) - columns):len(names)]:   # the lowest of each column
+        ax.tick_params(labelbottom=True)
     for ax,name in zip(axes.flat, names):
         for (model,of),colour in zip(rows.items(), colours):
             shown = [r for r in of if r["corruption"] == name]
@@ -244,7 +248,7 @@ def plot_effects(rows:dict,          # name of a model to its rows, see `effect_
             if None not in low:
                 ax.fill_between(x, low, high, color=colour, alpha=.2, lw=0)
         ax.axhline(0, color=".6", ls=":", lw=1)
-        ax.set_title(name.replace("_", " "), fontsize=10)
+        ax.set_title(fault_words(name), fontsize=10)
     words = dict(auroc="AUROC").get(measure, measure.replace("_", " "))
     fig.supxlabel("severity (0: clean)", fontsize=10)
     fig.supylabel(f"change of {words}", fontsize=10)
@@ -300,7 +304,7 @@ def _row(name, rows):
     last = of[-1]
     ends = f"{_change(last['auroc_low'])} to {_change(last['auroc_high'])}"
     error = float(np.mean([r["error"] for r in of]))
-    return [name.replace("_", " "), *(f"{r['auroc']:.3f}" for r in of),
+    return [fault_words(name), *(f"{r['auroc']:.3f}" for r in of),
             _change(last["auroc_change"]), ends, _change(last["sensitivity_change"]),
             _change(last["calibration_error_change"]), error]
 
@@ -332,7 +336,7 @@ def robustness_section(found:dict,         # see `predict_corrupted`
             "and calibration error are changes too."]
     worst = min(rows[1:], key=lambda r: r["auroc_change"])
     if worst["auroc_change"] < 0:
-        said.append(f"The worst is {worst['corruption'].replace('_', ' ')} in severity "
+        said.append(f"The worst is {fault_words(worst['corruption'])} in severity "
                     f"{worst['severity']}: the AUROC changes by {_change(worst['auroc_change'])}.")
     facts = dict(slices=len(clean), groups=groups, rows=rows)
     if baseline is not None:

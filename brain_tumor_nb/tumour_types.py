@@ -210,7 +210,7 @@ def judge_types(run,   # a `Run` with predictions
     facts = {name: dict(slices=slices, groups=groups, **rate) for name,slices,groups,rate in rows}
     figure = Figure("errors", figure_png(plot_errors(rows, "Where the errors lie")),
                     "Share of errors by class, by plane, by size and place of the lesion")
-    head = ["slices with", "slices", "groups", "called wrongly", "95 % interval"]
+    head = ["slices with", "slices", "groups", "misclassified", "95 % interval"]
     return Section("types", "Where the errors lie", said, [Table(head, cells)], [figure], facts)
 
 
