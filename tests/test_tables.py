@@ -311,9 +311,15 @@ def test_readme_shows_the_figure_of_the_results():
 
 def test_withdrawn_folds_are_refused(tmp_path):
     "The first published four-class folds, withdrawn_folds.txt: a digit per slice, in table order."
-    paths = list(known_rows("brain_mri_4class"))
+    rows = known_rows("brain_mri_4class")
+    paths = list(rows)
     digits = "".join((ROOT/"tests/withdrawn_folds.txt").read_text(encoding="utf-8").split())
     assert len(digits) == len(paths) == 5708
+    folds = {}                                  # of each known subject, as lesson 3 says
+    for row, digit in zip(rows.values(), digits):
+        folds.setdefault(row["subject"], set()).add(digit)
+    folds.pop("")
+    assert (len(folds), sum(len(of) > 1 for of in folds.values())) == (209, 199)
     for fold in "01234":
         valid = [i for i, d in enumerate(digits) if d == fold]
         train = [i for i, d in enumerate(digits) if d != fold]
