@@ -355,11 +355,37 @@ def test_readme_shows_the_figure_of_the_results():
     assert index == results, "run index.ipynb after results.ipynb"
 
 
+def test_lessons_quote_the_tables():
+    "The scores that lessons 3 and 4 tell are those of their rows."
+    def row(table, **values):
+        return next(r for r in read(ROOT/"nbs"/table) if values.items() <= r.items())
+    def text(name):
+        cells = json.loads((ROOT/"nbs"/name).read_text(encoding="utf-8"))["cells"]
+        return "".join("".join(cell["source"]) for cell in cells)
+    lgg = [row("studies/results.csv", set="lgg", model="nearest", fold="all", split=split)
+           for split in ("random", "patients")]
+    random, patients = (f"{float(r['accuracy']):.0%}".replace("%", " %") for r in lgg)
+    lesson = text("03_splitting.ipynb")
+    assert f"right for {random} with a random split, and for {patients} when" in lesson
+    assert {(r["slices"], r["groups"]) for r in lgg} == {("1792", "110")}
+    ladder = [row("aims/ladder.csv", model=f"lite0-{way}") for way in ("frozen", "finetuned")]
+    assert {(r["slices"], r["groups"]) for r in ladder} == {("1226", "82")}
+    frozen, tuned = (f"{float(r['accuracy']):.3f}" for r in ladder)
+    lesson = text("04_model.ipynb")
+    assert f"accuracy of {frozen} with a frozen body" in lesson and f"it was {tuned} (" in lesson
+
+
 def test_withdrawn_folds_are_refused(tmp_path):
     "The first published four-class folds, withdrawn_folds.txt: a digit per slice, in table order."
-    paths = list(known_rows("brain_mri_4class"))
+    rows = known_rows("brain_mri_4class")
+    paths = list(rows)
     digits = "".join((ROOT/"tests/withdrawn_folds.txt").read_text(encoding="utf-8").split())
     assert len(digits) == len(paths) == 5708
+    folds = {}                                  # of each known subject, as lesson 3 says
+    for row, digit in zip(rows.values(), digits):
+        folds.setdefault(row["subject"], set()).add(digit)
+    folds.pop("")
+    assert (len(folds), sum(len(of) > 1 for of in folds.values())) == (209, 199)
     for fold in "01234":
         valid = [i for i, d in enumerate(digits) if d == fold]
         train = [i for i, d in enumerate(digits) if d != fold]
