@@ -172,9 +172,9 @@ def judge_calibration(run,   # a `Run` with predictions
     if temperatures:
         found["temperatures"] = ", ".join(f"{t:.2f}" for t in temperatures.values())
         found["tempered"] = calibration(better, groups)
-        said.append("With each part of these slices at the temperature that fits the other parts "
-                    f"({found['temperatures']}) they are "
-                    f"{found['tempered']['brier']['value']:.3f} and "
+        said.append("With the temperature of each fold, or fifth of a single split, fitted on the "
+                    f"others ({found['temperatures']}), the Brier score is "
+                    f"{found['tempered']['brier']['value']:.3f} and the calibration error "
                     f"{100*found['tempered']['ece']:.1f} %.")
     picture = Figure("reliability", figure_png(plot_reliability(pred)),
                      "Reliability diagram: share that is right against confidence")

@@ -159,7 +159,7 @@ def plot_probes(table:dict,           # see `probe_table`
     ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1.03),
            xlabel="AUROC (0.5: chance), 95 % interval over groups",
            ylim=(len(names) - .5, -.5), title=what + " (simulated slices)"*simulated)
-    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(.3, -.17), ncols=2)
+    ax.legend(loc="upper center", bbox_to_anchor=(.3, -.17), ncols=2)
     return ax
 
 # %% ../nbs/trust/12_probes.ipynb #5a64b5b8
@@ -175,7 +175,7 @@ def probes_text(table:dict # see `probe_table`
     return "\n".join(line(PROBES[n].words, t["auroc"], t["accuracy"]) for n,t in table.items())
 
 # %% ../nbs/trust/12_probes.ipynb #ca26f634
-SURE = .55  # an AUROC whose interval begins above this is above chance for sure
+SURE = .55  # an AUROC whose interval begins above this is clearly above chance
 
 def _auroc(m):
     "An AUROC and its interval, in words."
@@ -194,7 +194,7 @@ def source_sentence(table:dict,       # see `probe_table`
     best = max(sure or source, key=lambda n: source[n]["value"])
     words,found = PROBES[best].words,_auroc(source[best])
     if not sure:
-        return (f"No probe that cannot see the tumour is above chance for sure; the best, {words}, "
+        return (f"No probe that cannot see the tumour is clearly above chance; the best, {words}, "
                 f"has {found}, so they found no sign that the source of a slice gives its class "
                 "away.")
     own = metrics["auroc"]["value"] if metrics else None
@@ -213,7 +213,7 @@ def probe_sentence(table:dict,        # see `probe_table`
     permuted = table.get("permuted", {}).get("auroc", {})
     if (permuted.get("low") or 0) > SURE:
         said.append(f"Caution: with permuted labels a probe still reaches {_auroc(permuted)}: a "
-                    "group stands on both sides of the split, or labels have reached the features.")
+                    "group is in both sets of a split, or labels have reached the features.")
     if near:
         said.append(near_sentence(near))
     return " ".join(said)

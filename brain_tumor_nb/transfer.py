@@ -109,9 +109,9 @@ def judge_transfer(run,   # a `Run` with `trained`, `mapping` and `each`, see `e
     groups = groups_of(known)
     found = score_at_operating_point(known, groups, run.each, groups_of(run.each[0]))
     few = len(set(groups[known.y == positive_class(known.classes)].tolist()))
-    said = (f"The operating point, a probability of {operating_point(known):.3f} of one network, "
-            "is where 95 % of the positive slices are found in the run's own predictions of slices "
-            "it was not trained on; the intervals let it vary with those slices"
+    said = (f"The operating point is a probability of {operating_point(known):.3f} of one network: "
+            "95 % of the positive slices of the training set are above it, each predicted by a "
+            "network that was not trained on it. The intervals let it vary with those slices"
             + (f", and are too narrow, because only {few} groups of them are positive."
                if few < 40 else "."))
     rows = [[name, *metric_texts(name, m)] for name,m in found.items()]

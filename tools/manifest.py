@@ -9,7 +9,7 @@ patients, `fold` says in which of five folds (seed 0) a slice is held out. The s
 (file,subject,cheng_file,mirrored) were found by comparing slices with Jun Cheng's set; see
 tools/subjects.py. For brain_mri_4class no published file was at hand: every `sha256` is that of a
 224 × 224 copy. Of its test part no picture was at hand: FOLDER is Jun Cheng's set, and `phash` that
-of the slice that a file shows, mirrored where the file is.
+of the slice that a file shows, flipped where the file is.
 """
 import argparse
 from pathlib import Path

@@ -3,7 +3,7 @@
     python tools/subjects.py ../shared/data/brain_mri_4class/Training ../shared/data/cheng
 
 For each slice of the first folder: the most similar slice of the second (Jun Cheng's set, whose
-manifest names the subjects), mirrored or not. The published table was found in another way, by
+manifest names the subjects), flipped or not. The published table was found in another way, by
 correlating thumbnails of 32 × 32 pixels. Ends with status 1 where a subject differs.
 """
 import argparse
@@ -17,7 +17,7 @@ from brain_tumor_nb.known import known_rows
 
 
 def recover(folder, source):
-    "Path of each slice that was found -> path of its source, whether it is mirrored, similarity."
+    "Path of each slice that was found -> path of its source, whether it is flipped, similarity."
     near = near_pairs(thumbnails(folder), thumbnails(source))
     best = {}
     for (i, j), mirrored, s in zip(near.pairs, near.mirrored, near.similarity):

@@ -4,7 +4,7 @@
     python tools/transfer.py RUN TRAIN TEST --map glioma=yes,meningioma=yes,pituitary=yes,notumor=no
     python tools/transfer.py RUN TRAIN IXI --map no_tumor=no,glioma=yes,…
 
-Slices are left out that are near-duplicates of training slices, mirrored or not. The operating
+Slices are left out that are near-duplicates of training slices, flipped or not. The operating
 point is the threshold at which 95 % of the tumours are found in the run's own predictions of slices
 that the predicting network did not see. TEST may hold one class alone, without tumours: every slice
 that is called a tumour is then a false alarm, and specificity is all there is to measure.
