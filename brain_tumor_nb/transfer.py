@@ -73,7 +73,7 @@ def score_at_operating_point(known:Predictions,       # two classes, of slices n
                             # "sensitivity" and "specificity", each {"value", "low", "high"}, 0 to 1
                             )->dict[str,dict]:
     "What `at_operating_point` reaches; intervals draw both sets anew, and the threshold."
-    # the values, and intervals where all resamples agree
+    # the values, and the intervals where nearly all resamples agree
     found = score(at_operating_point(known, each, sensitivity), groups, n, seed)
     internal = bootstrap_weights(known_groups, n, seed)
     external = internal if each[0] is known else bootstrap_weights(groups, n, seed + 1)
@@ -89,9 +89,9 @@ def score_at_operating_point(known:Predictions,       # two classes, of slices n
         w = external[usable][:,of]
         some = w.any(1)
         v = (w*right[:,of])[some].sum(1)/w[some].sum(1)
-        if not len(v) or v.min() == v.max():
+        low,high = np.quantile(v, [.025, .975]) if len(v) else (0, 0)
+        if low == high:
             return found[name]
-        low,high = np.quantile(v, [.025, .975])
         return dict(value=found[name]["value"], low=round(float(low), 6),
                     high=round(float(high), 6))
     return dict(sensitivity=interval("sensitivity", positive, called),
