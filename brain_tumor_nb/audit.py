@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Scan', 'AUDITED', 'SWEEP', 'pixel_hash', 'scan_files', 'sweep_groups', 'describe_groups', 'cross_table',
-           'describe_sizes', 'misnamed', 'between', 'audit']
+           'describe_sizes', 'misnamed', 'compare_folders', 'audit']
 
 # %% ../nbs/trust/11_audit.ipynb #b3705136
 import hashlib
@@ -15,16 +15,18 @@ import numpy as np
 from PIL import Image
 
 # the page and the manifests were written here before, and can still be imported from here
-from .audit_page import (audit_text, between_section, folder_section,  # noqa: F401
-                                       plot_sweep, source_sections, twin_sections, write_audit)
+from .audit_page import (audit_text, folder_section,  # noqa: F401
+                                       near_duplicate_sections, overlap_section, plot_sweep,
+                                       source_sections, write_audit)
 from .data import MRIFolder, data_hash, is_simulated
 from .duplicates import ALIKE, Near, near_pairs, thumbnail, thumbnails
 from .formats import named_format
 from .known import image_hash, known_set
 from .manifests import manifest_folds, write_manifest  # noqa: F401
-from .splitting import connect, describe_subjects, read_subjects
+from .splitting import connected_groups, describe_subjects, read_subjects
 
 # %% ../nbs/trust/11_audit.ipynb #fb2c58e6
+# what `scan_files` finds, a list or array per field with one value per slice
 Scan = namedtuple("Scan", "format mode size exif pixels thumbs")
 
 
@@ -56,7 +58,7 @@ def sweep_groups(near:Near,          # see `near_pairs`, found at the lowest lev
                  levels:tuple=SWEEP  # least agreements, above 0 to 1
                 )->dict[float,np.ndarray]: # level to int [n], the group of each slice
     "Groups of near-duplicates at several levels, from one search."
-    return {t: connect(n, near.pairs[near.similarity >= t]) for t in levels}
+    return {t: connected_groups(n, near.pairs[near.similarity >= t]) for t in levels}
 
 # %% ../nbs/trust/11_audit.ipynb #23491d23
 def describe_groups(groups:np.ndarray, # int [N], from 0, without gaps
@@ -114,7 +116,7 @@ def misnamed(folder:MRIFolder, # an opened folder
             if named_format(p) not in (None, {"MPO": "JPEG"}.get(f, f))]
 
 # %% ../nbs/trust/11_audit.ipynb #d2c4b7e5
-def between(a:MRIFolder,             # what is known already, such as the training set
+def compare_folders(a:MRIFolder,             # what is known already, such as the training set
             b:MRIFolder,             # what is asked about, such as the test set
             least:float=ALIKE,       # least agreement of near-duplicates, see `near_pairs`
             # class names of either folder to common ones, such as {"glioma": "yes", "notumor":
@@ -163,7 +165,7 @@ def _name(folder): return Path(folder.root).resolve().name
 def audit(folder:MRIFolder,              # an opened folder
           least:float=ALIKE,             # least agreement of near-duplicates, see `near_pairs`
           against:MRIFolder|None=None,   # also ask which slices of `folder` have a twin in this one
-          # class names of either folder to common ones, see `between`
+          # class names of either folder to common ones, see `compare_folders`
           mapping:dict|None=None
          )->dict: # plain values, for JSON
     "What should be known of a folder before a model sees it."
@@ -192,7 +194,7 @@ def audit(folder:MRIFolder,              # an opened folder
                 sizes=dict(all=describe_sizes(seen.size), by_class=by_class), exif=sum(seen.exif),
                 misnamed=misnamed(folder, seen.format),
                 sources={k: cross_table(v, folder) for k,v in sources.items()},
-                **({"between": between(against, folder, least,
+                **({"between": compare_folders(against, folder, least,
                                        mapping, (scan_files(against), seen))} if against else {}))
 
 def _known(folder):

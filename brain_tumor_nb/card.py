@@ -22,7 +22,9 @@ from .learners import make_learner
 from .runs import Run
 
 # %% ../nbs/aims/25_card.ipynb #4a60a9d1
+# the checklists of a card, and their titles
 CHECKLISTS = dict(model_card="Model card", claim2024="CLAIM 2024", tripod_ai="TRIPOD+AI")
+# what an item of a checklist can be
 STATES = ("met", "partly met", "not met", "not known", "not applicable")
 
 

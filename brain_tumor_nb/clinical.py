@@ -21,7 +21,7 @@ from .looks import (error_strata, look_table, lesion_contrast,  # noqa: F401
                                   noise_level)  # noqa: F401, moved there
 from .predictions import Predictions, merge_classes
 from .runs import Run
-from .transfer import at_threshold, operating_point
+from .transfer import rescale_to_threshold, operating_point
 from .tumour_types import FEWEST, plot_errors
 
 # %% ../nbs/aims/24_clinical.ipynb #a606ef69
@@ -179,6 +179,7 @@ def value_of_calls(pred:Predictions,           # of two classes, with groups
     return found
 
 # %% ../nbs/aims/24_clinical.ipynb #a8efce23
+# the measures of `value_of_calls`, and the words for them
 NAMES = {"sensitivity": "sensitivity", "specificity": "specificity",
          "ppv": "positive predictive value", "npv": "negative predictive value",
          "lr_pos": "LR+", "lr_neg": "LR−"}
@@ -256,6 +257,7 @@ def net_benefit(pred:Predictions,          # of two classes, see `one_against_re
     return np.stack([share*found - (1 - share)*alarms*price, share - (1 - share)*price])
 
 # %% ../nbs/aims/24_clinical.ipynb #997453b6
+# the thresholds of a decision curve, 0.01 to 0.99
 THRESHOLDS = tuple(np.arange(1, 100)/100)
 
 
@@ -269,7 +271,7 @@ def move_prevalence(pred:Predictions, # of two classes
         raise ValueError("probabilities can be moved between shares above 0 and below 1, not from "
                          f"{share:g} to {prevalence:g}: give one such as 0.05")
     ratio = prevalence/(1 - prevalence)*(1 - share)/share
-    return at_threshold(pred, 1/(1 + ratio))
+    return rescale_to_threshold(pred, 1/(1 + ratio))
 
 
 def decision_curve(pred:Predictions,          # of two classes, with groups
@@ -407,11 +409,12 @@ def calls_of_run(run:Run,               # with predictions
     each = [one_against_rest(p, positive) for p in run.each]
     weights = bootstrap_weights(groups_of(known), n, seed=1)
     limits = _threshold(known, sensitivity, np.concatenate([np.ones((1, len(known))), weights]))
-    moved = [np.mean([at_threshold(p, t).probs[:,1] for p in each], 0)
+    moved = [np.mean([rescale_to_threshold(p, t).probs[:,1] for p in each], 0)
              for t in limits[~np.isnan(limits)]]
     return np.stack(moved) > .5
 
 
+# the heading of the section and the page
 TITLE = "What the predictions would be worth"
 
 

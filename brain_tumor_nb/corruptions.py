@@ -242,10 +242,13 @@ CALIBRATED = dict(rician_noise=(rician_noise, 0, .2), bias_field=(bias_field, 0,
                   motion=(motion, 0, 8), ghosting=(ghosting, 0, 2),
                   gibbs_ringing=(gibbs_ringing, 0, .98), low_resolution=(low_resolution, 1, 10),
                   spikes=(spikes, 0, .2), jpeg=(jpeg, 0, 99))   # with the range to search
+# corruptions whose strength has a unit of its own: function, five strengths
 IN_UNITS = dict(gamma=(gamma, (1.25, 1.5, 2, 2.5, 3)), contrast=(contrast, (.2, .4, .6, .75, .9)),
                 rotation=(rotation, (5, 10, 15, 25, 45)), shift=(shift, (5, 10, 20, 30, 40)),
                 cropped_field=(cropped_field, (10, 20, 30, 40, 50)))
+# every corruption by name: the function that makes it
 CORRUPTIONS = {name: fault for name,(fault,*_) in {**CALIBRATED, **IN_UNITS}.items()}
+# the severities of a corruption, 1 mild to 5 strong
 SEVERITIES = range(1, 6)
 
 

@@ -116,6 +116,7 @@ def show_case(study:Study, # what is read
     return ax
 
 # %% ../nbs/engine/24_desk.ipynb #9a22745f
+# columns of the file of answers
 COLUMNS = ["study", "reader", "order", "slice", "answer", "confidence", "seconds", "help"]
 
 
@@ -274,6 +275,7 @@ def _append(file, study, cells):
         os.fsync(f.fileno())
 
 # %% ../nbs/engine/24_desk.ipynb #b41cfb29
+# the page in the browser: JavaScript
 DESK_JS = """
 function render({model, el}) {
   const keys = [...model.get("letters")], pressed = {answer: null, sure: null};
@@ -411,6 +413,7 @@ export default {render};
 """
 
 # %% ../nbs/engine/24_desk.ipynb #91ac6ce3
+# the page in the browser: its look
 DESK_CSS = """
 .btnb-desk {background: #fff; color: #111; font: 15px/1.4 sans-serif; padding: 12px;
   max-width: 760px; border: 1px solid #767676; border-radius: 6px}

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['TOLERANCE', 'FIGSHARE', 'CLASS_OF', 'MatlabSlice', 'find_dataset', 'dataset_note', 'listed_rows', 'known_files',
            'dataset_files', 'hash_files', 'same_content', 'dataset_root', 'Verification', 'verify_dataset',
-           'unpack_zip', 'by_hand', 'fetch_trouble', 'fetching', 'optional', 'fetch_kaggle', 'figshare_files',
-           'fetch_figshare', 'copy_files', 'read_matlab', 'stretch', 'subject_of', 'write_slice', 'matlab_slices',
-           'write_table', 'convert_matlab', 'install_dataset', 'download']
+           'unpack_zip', 'manual_download', 'fetch_trouble', 'fetching', 'import_extra', 'fetch_kaggle',
+           'figshare_files', 'fetch_figshare', 'copy_files', 'read_matlab', 'stretch', 'subject_of', 'write_slice',
+           'matlab_slices', 'write_table', 'convert_matlab', 'install_dataset', 'download']
 
 # %% ../nbs/engine/31_download.ipynb #b2439d9c
 import csv, errno, hashlib, importlib, json, os, re, shutil, sys, tempfile, zipfile, zlib
@@ -169,7 +169,7 @@ def unpack_zip(path:str|Path,   # the archive
     return folder
 
 # %% ../nbs/engine/31_download.ipynb #6dc4daa9
-def by_hand(name:str|Dataset, # a name in `DATASETS`, or a `Dataset`
+def manual_download(name:str|Dataset, # a name in `DATASETS`, or a `Dataset`
            )->str:            # half a line, to end an error with
     "How to get a dataset without a program."
     d = find_dataset(name)
@@ -187,7 +187,7 @@ def fetch_trouble(error:Exception,    # what kagglehub or pooch raised
     refused = status and status >= 400
     why = _status_trouble(status, d.host) if refused else _other_trouble(error, d.host)
     kept = "; files that arrived whole are kept for the next run" if d.files else ""
-    return f"cannot download {d.name}: {why}{kept}; {by_hand(d)}"
+    return f"cannot download {d.name}: {why}{kept}; {manual_download(d)}"
 
 def _status_trouble(status, host):
     "What an HTTP status says."
@@ -224,7 +224,7 @@ def fetching(name:str|Dataset # the set asked for
         raise RuntimeError(fetch_trouble(e, name)) from e
 
 # %% ../nbs/engine/31_download.ipynb #81d42f2b
-def optional(module:str,     # name of a module that an extra installs
+def import_extra(module:str,     # name of a module that an extra installs
              way_out:str=""  # half a line: what to do without it
             ):               # the module
     "Import a module of the extra `data`."
@@ -241,7 +241,7 @@ def fetch_kaggle(name:str|Dataset, # a name in `DATASETS`, or a `Dataset`
     "Download a dataset's pinned edition with `kagglehub`."
     d = find_dataset(name)
     with redirect_stdout(sys.stderr):
-        kagglehub = optional("kagglehub", by_hand(d))
+        kagglehub = import_extra("kagglehub", manual_download(d))
     with fetching(d):
         return Path(kagglehub.dataset_download(d.handle, output_dir=str(folder)))
 
@@ -255,7 +255,7 @@ def figshare_files(name:str|Dataset, # a set on figshare
     d, listing = find_dataset(name), Path(folder)/"files.json"
     article = d.handle.rsplit(".", 1)[-1]
     address = f"{FIGSHARE}/articles/{article}/files?page_size=100"
-    optional("pooch").HTTPDownloader()(address, str(listing), None)
+    import_extra("pooch").HTTPDownloader()(address, str(listing), None)
     rows = json.loads(listing.read_bytes())
     found = {r["name"]: (r["download_url"], r["computed_md5"]) for r in rows}
     gone = [f for f in d.files if f not in found]
@@ -269,8 +269,8 @@ def fetch_figshare(name:str|Dataset, # a set on figshare
                   )->Path:           # `folder`
     "Download a dataset's files with `pooch`, each checked by the MD5 sum that figshare tells."
     d, folder = find_dataset(name), Path(folder)
-    pooch = optional("pooch", by_hand(d))
-    optional("h5py")                       # needed afterwards: better missed now than then
+    pooch = import_extra("pooch", manual_download(d))
+    import_extra("h5py")                       # needed afterwards: better missed now than then
     folder.mkdir(parents=True, exist_ok=True)
     with fetching(d):
         found = figshare_files(d, folder)
@@ -302,7 +302,7 @@ MatlabSlice = namedtuple("MatlabSlice", "image mask label patient")  # [H,W], bo
 def read_matlab(path:str|Path   # MATLAB 7.3 file with a struct `cjdata`
                )->MatlabSlice:  # what it holds, upright
     "Read one slice as Jun Cheng published it; `ValueError` names the file and its fault."
-    h5py = optional("h5py")
+    h5py = import_extra("h5py")
     try:
         with h5py.File(path, "r") as f:
             image,mask = (f["cjdata"][k][()].T for k in ("image", "tumorMask"))

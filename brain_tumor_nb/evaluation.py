@@ -129,6 +129,7 @@ def bootstrap_weights(groups:np.ndarray, # int [N], group of each row
     return np.random.default_rng(seed).multinomial(k, np.full(k, 1/k), size=n)[:,g].astype(float)
 
 # %% ../nbs/06_evaluation.ipynb #e7ac943f
+# what the intervals of a report are about
 INTERVAL_NOTE = ("The 95 % intervals are about other patients (groups of slices) for these "
                  "trained networks; what training anew would change is not in them "
                  "(--repeats shows it).")

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'SCORES', 'grad_cam', 'layer_cam', 'occlusion', 'integrated_gradients', 'check_method', 'heat_maps',
-           'show_heat', 'Asked', 'ask_run', 'pick_examples', 'show_examples', 'heat_scores', 'faithfulness', 'guesses',
-           'mean_interval', 'score_maps', 'scores_table', 'plot_maps', 'randomised', 'map_similarity', 'parts_of',
-           'without', 'what_decides', 'plot_parts', 'find_shortcuts', 'noise_swing', 'parts_table', 'judge_explanation',
-           'explain_files']
+           'show_heat', 'ExplainedSlices', 'slices_to_explain', 'pick_examples', 'show_examples', 'heat_scores',
+           'faithfulness', 'baseline_maps', 'mean_interval', 'score_maps', 'scores_table', 'plot_maps', 'randomised',
+           'map_similarity', 'picture_parts', 'remove_part', 'errors_without_parts', 'plot_parts', 'find_shortcuts',
+           'noise_swing', 'parts_table', 'judge_explanation', 'explain_files']
 
 # %% ../nbs/aims/23_explanation.ipynb #55ebabd8
 import copy
@@ -100,6 +100,7 @@ def integrated_gradients(net:nn.Module,       # float [B,1,S,S] to logits [B,C],
     return F.avg_pool2d(found.detach().abs().float(), side, 1, side//2)[:,0]
 
 
+# ways to draw a heat map, by name
 METHODS = dict(layer_cam=layer_cam, grad_cam=grad_cam, occlusion=occlusion,
                integrated_gradients=integrated_gradients)
 
@@ -165,7 +166,7 @@ def show_heat(pixels,         # uint8 [N,1,S,S]
 
 # %% ../nbs/aims/23_explanation.ipynb #57bc1980
 @dataclass
-class Asked:
+class ExplainedSlices:
     "Slices, their predicted classes, and the networks that can explain them."
     pred:Predictions    # with groups
     pixels:torch.Tensor # uint8 [N,1,S,S]
@@ -202,13 +203,13 @@ class Asked:
         return total/self.explainers[:,None]
 
 # %% ../nbs/aims/23_explanation.ipynb #13281cef
-def ask_run(run:Run,          # finished, with its networks
+def slices_to_explain(run:Run,          # finished, with its networks
             folder:MRIFolder, # what it predicted
             n:int=300,        # slices at most
             most:int=2,       # per patient
             paths:list|None=None, # the slices themselves; None: drawn, see `pick_slices`
             lesions:bool=True # only slices with a lesion
-           )->Asked:
+           )->ExplainedSlices:
     "Slices of a run, each with the networks that did not see it."
     learners = (run.trained or run).learners()
     config,classes = learners[0].config,tuple(learners[0].classes)
@@ -250,7 +251,7 @@ def ask_run(run:Run,          # finished, with its networks
                 usual[mine & (target.numpy() == c)] = masks[trained & (y == c)].float().mean(0)
     pixels = PixelStore(folder, config.size, config.framing).pixels[rows]
     planes = [(folder.manifest or {}).get(path, {}).get("plane", "") for path in pred.paths]
-    return Asked(pred, pixels, masks[rows], target, usual, parts, planes)
+    return ExplainedSlices(pred, pixels, masks[rows], target, usual, parts, planes)
 
 # %% ../nbs/aims/23_explanation.ipynb #19d7e27c
 def pick_examples(pred:Predictions, # of the slices
@@ -265,8 +266,8 @@ def pick_examples(pred:Predictions, # of the slices
                 wrong=others[~right[others]][:n].tolist(), unsure=unsure.tolist())
 
 
-def show_examples(asked:Asked,        # see `ask_run`
-                  heat:torch.Tensor,  # float [N,S,S], see `Asked.heat`
+def show_examples(asked:ExplainedSlices,        # see `slices_to_explain`
+                  heat:torch.Tensor,  # float [N,S,S], see `ExplainedSlices.heat`
                   n:int=2             # of each kind
                  ):                   # matplotlib axes, flat
     "Some right, wrong and unsure predictions, each beside its heat; lesions are outlined."
@@ -301,7 +302,7 @@ def heat_scores(heat:torch.Tensor, # float [N,S,S], 0 or more
     return {k: v.numpy() for k,v in found.items()}
 
 # %% ../nbs/aims/23_explanation.ipynb #6f1c256c
-def faithfulness(asked:Asked,       # see `ask_run`
+def faithfulness(asked:ExplainedSlices,       # see `slices_to_explain`
                  heat:torch.Tensor, # float [N,S,S]
                  steps:int=10       # from all pixels to none
                 )->dict:            # "deletion", "insertion": float64 [N], 0 to 1
@@ -319,7 +320,7 @@ def faithfulness(asked:Asked,       # see `ask_run`
             for name,p in (("deletion", gone), ("insertion", come))}
 
 # %% ../nbs/aims/23_explanation.ipynb #12c72d7c
-def guesses(asked:Asked, # see `ask_run`
+def baseline_maps(asked:ExplainedSlices, # see `slices_to_explain`
             seed:int=0   # of the random heat
            )->dict:      # name to heat, float [N,S,S]
     "Maps that know nothing of the network but, for one of them, the predicted class."
@@ -345,7 +346,7 @@ def mean_interval(values, # float [N]
     return dict(value=float(np.mean(values)), low=low, high=high)
 
 
-def score_maps(asked:Asked, # see `ask_run`
+def score_maps(asked:ExplainedSlices, # see `slices_to_explain`
                maps:dict,   # name to heat, float [N,S,S]
                faithful:bool=False # also deletion and insertion, which take many predictions
               )->list[dict]: # one row per map and score: "map", "score", "value", "low", "high"
@@ -363,6 +364,7 @@ def score_maps(asked:Asked, # see `ask_run`
 
 # %% ../nbs/aims/23_explanation.ipynb #60b56d8e
 _MAPS = dict(layer_cam="LayerCAM", grad_cam="Grad-CAM", integrated_gradients="integrated gradients")
+# scores of heat maps, and the words for them
 SCORES = dict(pointing="pointing", inside="heat inside", overlap="overlap (IoU)",
               deletion="deletion (low is good)", insertion="insertion")
 
@@ -441,7 +443,7 @@ def map_similarity(a:torch.Tensor, # float [N,S,S], 0 or more
     return np.array([structural_similarity(p, q, data_range=1.) for p,q in pairs])
 
 # %% ../nbs/aims/23_explanation.ipynb #f4727caa
-def parts_of(size:int # of the slices, pixels
+def picture_parts(size:int # of the slices, pixels
             )->dict:  # name to bool [S,S]
     "Parts of a picture where no anatomy should decide."
     corner,rim = torch.zeros(size, size, dtype=torch.bool),torch.ones(size, size, dtype=torch.bool)
@@ -453,11 +455,11 @@ def parts_of(size:int # of the slices, pixels
             "the rim of the picture": rim}
 
 
-def without(asked:Asked # see `ask_run`
+def remove_part(asked:ExplainedSlices # see `slices_to_explain`
            )->dict:     # name to slices without that part, float [N,1,S,S]
     "The slices without one part each."
     x,masks = asked.pixels.float()/255,asked.masks[:,None]
-    found = {name: x*~part for name,part in parts_of(x.shape[-1]).items()}
+    found = {name: x*~part for name,part in picture_parts(x.shape[-1]).items()}
     found["fine detail"] = gaussian_blur(x, 5, 1.)
     # the lesion with margins of 4 and of 9 pixels
     wide,wider = [F.max_pool2d(masks.float(), 2*n + 1, 1, n) > 0 for n in (4, 9)]
@@ -468,7 +470,7 @@ def without(asked:Asked # see `ask_run`
     return found
 
 
-def what_decides(asked:Asked    # see `ask_run`
+def errors_without_parts(asked:ExplainedSlices    # see `slices_to_explain`
                 )->list[dict]:  # "part"; "errors" without it; "value", "low", "high" of the change
     "How many more predictions are wrong without a part of the slices, with 95 % intervals."
     y = torch.tensor([asked.pred.classes.index(label) for label in asked.pred.labels])
@@ -476,14 +478,14 @@ def what_decides(asked:Asked    # see `ask_run`
         return (asked.probs(x).argmax(1) != y).double().numpy()
     whole = wrong(asked.pixels.float()/255)
     rows = [dict(part="nothing", errors=float(whole.mean()), value=0., low=0., high=0.)]
-    for name,x in without(asked).items():
+    for name,x in remove_part(asked).items():
         errors = wrong(x)
         rows.append(dict(part=name, errors=float(errors.mean()),
                          **mean_interval(errors - whole, asked.pred.groups)))
     return rows
 
 # %% ../nbs/aims/23_explanation.ipynb #a19f3490
-def plot_parts(found:dict, # name to the rows of `what_decides`
+def plot_parts(found:dict, # name to the rows of `errors_without_parts`
                title:str   # of the figure
               ):           # matplotlib axes
     "How many more predictions are wrong without each part, with intervals."
@@ -505,14 +507,14 @@ def plot_parts(found:dict, # name to the rows of `what_decides`
     return ax
 
 # %% ../nbs/aims/23_explanation.ipynb #557fb36b
-def find_shortcuts(rows:list # see `what_decides`
+def find_shortcuts(rows:list # see `errors_without_parts`
                   )->list:   # names of parts
     "Parts without anatomy that predictions depend on: 5 more of 100 are wrong without them."
-    return [r["part"] for r in rows if r["part"] in parts_of(64)
+    return [r["part"] for r in rows if r["part"] in picture_parts(64)
             and r["low"] is not None and r["low"] > 0 and r["value"] >= .05]
 
 # %% ../nbs/aims/23_explanation.ipynb #22941bd9
-def noise_swing(asked:Asked  # see `ask_run`
+def noise_swing(asked:ExplainedSlices  # see `slices_to_explain`
                )->dict:      # "name" of a class; its share with "noise", when "blurred"
     "The class whose share grows most from blurred slices to slices with added noise."
     x = asked.pixels.float()/255
@@ -525,7 +527,7 @@ def noise_swing(asked:Asked  # see `ask_run`
     return dict(name=asked.pred.classes[c], noise=float(noisy[c]), blurred=float(blurred[c]))
 
 
-def parts_table(rows:list # see `what_decides`
+def parts_table(rows:list # see `errors_without_parts`
                )->Table:
     "Errors without a part of the picture."
     def change(r):
@@ -539,7 +541,7 @@ def parts_table(rows:list # see `what_decides`
 def _lesion_part(asked):
     "Sentences, tables, figures and facts about the maps of slices with a lesion."
     heat = asked.heat()
-    rows = score_maps(asked, {"layer_cam": heat} | guesses(asked))
+    rows = score_maps(asked, {"layer_cam": heat} | baseline_maps(asked))
     value = {(r["map"], r["score"]): r for r in rows}
     mine,usual = value["layer_cam","pointing"], value["usual place","pointing"]
     ends = ""
@@ -578,13 +580,13 @@ def judge_explanation(run,   # a `Run` with predictions and networks
         return None
     title = "Where the predictions come from"
     try:
-        every = ask_run(run, folder, n, 2, lesions=False)
+        every = slices_to_explain(run, folder, n, 2, lesions=False)
     except ValueError as e:                         # told in the report, not instead of it
         return Section("explanation", title, [f"Not measured: {e}."])
-    parts = what_decides(every)
+    parts = errors_without_parts(every)
     said,tables,figures,maps = [],[],[],[]
     try:
-        said,tables,figures,maps = _lesion_part(ask_run(run, folder, n, 2))
+        said,tables,figures,maps = _lesion_part(slices_to_explain(run, folder, n, 2))
     except ValueError as e:
         said = [f"Heat was not scored: {e}."]
     swing = noise_swing(every)

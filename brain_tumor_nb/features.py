@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Nearest', 'NEAR', 'code_facts', 'blind_masks', 'hog_features', 'crop_to_head', 'small_pictures', 'picture_features',
-           'probe_features', 'sharpened', 'nearest_training', 'near_duplicates', 'near_sentence']
+           'probe_features', 'high_pass', 'nearest_training', 'near_duplicates', 'near_sentence']
 
 # %% ../nbs/engine/11_features.ipynb #f0424ebf
 from collections import namedtuple
@@ -84,7 +84,7 @@ def probe_features(folder:MRIFolder # an opened folder
                 **{k: np.stack([p[k] for p in pictures]) for k in pictures[0]})
 
 # %% ../nbs/engine/11_features.ipynb #f55dc50c
-def sharpened(thumbnails:np.ndarray # float32 [N,1024], grey, 0 to 255
+def high_pass(thumbnails:np.ndarray # float32 [N,1024], grey, 0 to 255
              )->np.ndarray: # float32 [N,1024]; the product of two rows: correlation, -1 to 1
     "The detail of thumbnails: less their blur and their mean, of length 1 (less where blank)."
     from scipy.ndimage import gaussian_filter
@@ -94,6 +94,7 @@ def sharpened(thumbnails:np.ndarray # float32 [N,1024], grey, 0 to 255
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1)
 
 # %% ../nbs/engine/11_features.ipynb #d1b281cd
+# what `nearest_training` finds, an array per field
 Nearest = namedtuple("Nearest", "valid train likeness")
 
 def nearest_training(features:dict, # see `probe_features`: "thumbnail" and "head" are used
@@ -101,7 +102,7 @@ def nearest_training(features:dict, # see `probe_features`: "thumbnail" and "hea
                      block:int=512  # slices compared at a time, no influence on the result
                     )->Nearest: # per validation slice: its index, that of the nearest, correlation
     "The training slice most like each validation slice: whole or without margins, flipped or not."
-    looks = [sharpened(features[k]) for k in ("thumbnail", "head")]
+    looks = [high_pass(features[k]) for k in ("thumbnail", "head")]
     flipped = [x.reshape(-1, 32, 32)[:,:,::-1].reshape(len(x), -1) for x in looks]
     def compare(valid, train, known):
         like = np.full((len(valid), len(train)), -1, np.float32)

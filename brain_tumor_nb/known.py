@@ -55,6 +55,7 @@ _CHENG_RIGHTS = ("Licence CC BY 4.0 (https://creativecommons.org/licenses/by/4.0
 _CHENG = Dataset("cheng", "10.6084/m9.figshare.1512427", ("glioma","meningioma","pituitary"),
                  files=_CHENG_FILES, rights=_CHENG_RIGHTS, format="MATLAB")
 
+# the public sets that are known, by name
 DATASETS = {d.name: d for d in (
     Dataset("brain_tumor_dataset",
             "navoneel/brain-mri-images-for-brain-tumor-detection/versions/1", ("no","yes"),

@@ -140,6 +140,7 @@ def valid_transform(stats:Stats # of the training set
     return Normalize(stats)
 
 # %% ../nbs/02_normalization.ipynb #b1d39acc
+# the views of a slice at prediction: degrees, and whether flipped
 VIEWS = ((0, False), (0, True), (10, False), (-10, True), (-10, False), (10, True))
 
 def view(x:torch.Tensor,   # float [B,1,S,S], 0 to 1

@@ -252,6 +252,7 @@ def mask_box(mask:np.ndarray # bool [H,W]
     return int(x[0]), int(y[0]), int(x[-1])+1, int(y[-1])+1
 
 # %% ../nbs/engine/00_phantom.ipynb #a91cc585
+# what can be planted in the slices of one class
 SHORTCUTS = ("mark", "border", "noise")
 
 def plant_shortcut(image:np.ndarray,        # uint8 [H,W]
@@ -305,6 +306,7 @@ def write_subject(subject:Subject,    # whom
     return rows
 
 # %% ../nbs/engine/00_phantom.ipynb #b5638fd3
+# the README.txt of a simulated data set
 README = """SIMULATED brain MRI slices, made by brain_tumor_nb.
 
 No person was scanned. The anatomy is a warped average brain (MNI152), \
@@ -328,6 +330,7 @@ T1 with contrast agent, T2 or FLAIR;
 """
 
 # %% ../nbs/engine/00_phantom.ipynb #e5117dd4
+# columns of its manifest.csv
 COLUMNS = ("file","class","subject","seed","slice","x0","y0","x1","y1","volume_mm3","mask",
            "plane","weighting","spacing_mm")
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 # %% ../nbs/engine/08_portable.ipynb #1a23922c
+# what an exported file says of its use
 PURPOSE = "for teaching, not a medical device"
+# ways to make a slice square
 FRAMINGS = ("crop", "pad", "squash", "widen")
 _SIDE,_NAMES,_LETTERS = 4096,1000,200        # most pixels a side, classes, letters of a name
 

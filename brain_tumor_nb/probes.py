@@ -19,7 +19,7 @@ from .figures import BLUE, ORANGE, figure_png, new_axes
 from .features import (NEAR, Nearest, blind_masks, code_facts,  # noqa: F401
                                      crop_to_head, hog_features, near_duplicates, near_sentence,
                                      nearest_training, picture_features, probe_features,
-                                     sharpened, small_pictures)
+                                     high_pass, small_pictures)
 from .predictions import Predictions
 from .splitting import Split
 
@@ -40,8 +40,10 @@ def probe_model(kind:str,  # "constant", "forest", "linear" or "nearest"
                 nearest=KNeighborsClassifier(1))[kind]
 
 # %% ../nbs/trust/12_probes.ipynb #b5af1ec6
+# a probe: its features, its model, what it sees, the words for it
 Probe = namedtuple("Probe", "features model sees words")
 
+# every probe by name
 PROBES = dict(majority=Probe("thumbnail", "constant", "nothing", "the majority class"),
               metadata=Probe("metadata", "forest", "source", "file metadata alone"),
               border=Probe("border", "linear", "source", "the border alone"),

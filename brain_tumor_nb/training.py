@@ -20,7 +20,7 @@ from torchvision.transforms import v2
 from .config import Config
 from .core import write_file
 from .device import autocast, pick_device, seeded
-from .history import History, check_loss, enough
+from .history import History, check_loss, reason_to_stop
 from .model import fill_weights, head, param_groups
 from .normalization import Stats, sample_draws, train_transform, valid_transform
 from .processes import Team
@@ -162,7 +162,7 @@ def fit(state:State,             # the network and its optimiser
         history.add(train_loss, valid_loss, accuracy, lr, seconds, len(train.sampler.indices))
         if history.best(config.keep) == epoch:
             state.best = copy_weights(model)
-        history.stopped = enough(history, config)
+        history.stopped = reason_to_stop(history, config)
         after_epoch()
     fill_weights(model, state.best)
     return history

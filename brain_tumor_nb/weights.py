@@ -107,6 +107,7 @@ def load_weights(model:nn.Module,   # the network to fill, changed in place
     return fill_weights(model, state, source)
 
 # %% ../nbs/engine/03_weights.ipynb #796d24da
+# the EfficientNet-Lite networks that are built here
 LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 def check_lite(arch:str # a name to check

@@ -10,8 +10,8 @@ from torch import nn
 
 from brain_tumor_nb.cli import cli
 from brain_tumor_nb.data import MRIFolder, find_data
-from brain_tumor_nb.explanation import (METHODS, ask_run, grad_cam, heat_maps, judge_explanation,
-                                        layer_cam, place_layers)
+from brain_tumor_nb.explanation import (METHODS, grad_cam, heat_maps, judge_explanation, layer_cam,
+                                        place_layers, slices_to_explain)
 from brain_tumor_nb.learners import load_learner
 from brain_tumor_nb.model import create_model, head
 from brain_tumor_nb.phantom import phantom_folder
@@ -89,7 +89,7 @@ def test_scales_are_averaged(tmp_path):
     "A head that looks at two sizes: the mean of both maps, each enlarged to the slice."
     config = Config.recommended(freeze=True, size=64, scales=(1, .5), views=1, folds=1)
     run = train_run("sample", tmp_path/"run", config, judges=())
-    asked = ask_run(run, MRIFolder(find_data("sample")), 4)
+    asked = slices_to_explain(run, MRIFolder(find_data("sample")), 4)
     learner = load_learner(run.parts[0])
     both = heat_maps(learner, asked.pixels, asked.target, "grad_cam")
     one = heat_maps(one_size(learner, 1), asked.pixels, asked.target, "grad_cam")
@@ -101,7 +101,7 @@ def test_repeats(tmp_path):
     "Of repeated folds the first explain: each slice by one network that did not see it."
     config = Config.recommended(freeze=True, size=48, views=1, folds=2, repeats=2)
     run = train_run("sample", tmp_path/"run", config, judges=())
-    asked = ask_run(run, MRIFolder(find_data("sample")), 10)
+    asked = slices_to_explain(run, MRIFolder(find_data("sample")), 10)
     assert len(asked.parts) == 2 and (asked.explainers == 1).all()
     for (learner, rows), split in zip(asked.parts, run.splits()):
         held = {split.paths[i] for i in split.valid}

@@ -16,7 +16,7 @@ import numpy as np
 
 from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.duplicates import near_pairs, thumbnail, thumbnails
-from brain_tumor_nb.splitting import connect
+from brain_tumor_nb.splitting import connected_groups
 from planted import CHANGES
 from rows import ROOT, commit, put, read
 
@@ -98,7 +98,7 @@ def measure_four(folder, table, out):
     for f, r in rows.items():
         same.setdefault(r["cheng_file"], []).append(at[f])
     pairs = np.array([p for members in same.values() for p in itertools.combinations(members, 2)])
-    groups = [connect(len(folder), near.pairs[near.similarity >= t]) for t in LEAST]
+    groups = [connected_groups(len(folder), near.pairs[near.similarity >= t]) for t in LEAST]
     counts = [(g[pairs[:, 0]] == g[pairs[:, 1]]).sum() for g in groups]
     put(out, row("brain_mri_4class", "all", "one slice of cheng", len(pairs), counts), KEYS)
     print("one slice of cheng", len(pairs), counts, flush=True)

@@ -23,8 +23,9 @@ import numpy as np
 
 from brain_tumor_nb.core import write_rows
 from brain_tumor_nb.data import data_hash
-from brain_tumor_nb.explanation import (METHODS, ask_run, guesses, heat_scores, map_similarity,
-                                        mean_interval, randomised, score_maps, what_decides)
+from brain_tumor_nb.explanation import (METHODS, baseline_maps, errors_without_parts, heat_scores,
+                                        map_similarity, mean_interval, randomised, score_maps,
+                                        slices_to_explain)
 from brain_tumor_nb.runs import Run, open_folder
 from rows import ROOT, commit, fingerprint, machine, put, read
 
@@ -62,7 +63,7 @@ class Tables:
 def maps_scored(asked, methods, tables, curves):
     "Every method and every guess; `curves`: with deletion and insertion."
     todo = {m: lambda m=m: asked.heat(m) for m in methods}
-    guessed = guesses(asked)
+    guessed = baseline_maps(asked)
     todo |= {name: lambda name=name: guessed[name] for name in guessed}
     for name,make in todo.items():
         faithful = curves and (name in METHODS or name == "chance")
@@ -108,10 +109,10 @@ def main():
         folder,run = open_folder(a.folder),Run(a.run)
         file = a.out/f"explanation_{a.set}.csv"
         if not file.exists():
-            drawn = ask_run(run, folder, MOST.get(a.set, 300), 2)
+            drawn = slices_to_explain(run, folder, MOST.get(a.set, 300), 2)
             write_rows(file, [dict(path=path) for path in drawn.pred.paths])
         with file.open(newline="", encoding="utf-8") as f:
-            asked = ask_run(run, folder, paths=[row["path"] for row in csv.DictReader(f)])
+            asked = slices_to_explain(run, folder, paths=[row["path"] for row in csv.DictReader(f)])
         tables = Tables(a.out, set=a.set, model=a.model, slices=len(asked.pred),
                         groups=len(np.unique(asked.pred.groups)), data=data_hash(folder)[:12],
                         answers=fingerprint(asked.pred.probs.round(3).tolist()),
@@ -123,7 +124,7 @@ def main():
         cheap = [m for m in methods if m.endswith("cam")]
         random_weights(asked, cheap, tables)
         if not tables.there("explanation_parts", part="all but the lesion"):
-            for row in what_decides(asked):
+            for row in errors_without_parts(asked):
                 tables.put("explanation_parts", ("part",), row)
     except (ValueError, OSError, RuntimeError) as e:
         raise SystemExit(f"explanation.py: {e}") from None

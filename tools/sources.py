@@ -25,7 +25,7 @@ from brain_tumor_nb.evaluation import class_parts
 from brain_tumor_nb.intervals import compare_auroc
 from brain_tumor_nb.learners import make_learner, predict_each, predict_split
 from brain_tumor_nb.predictions import Predictions
-from brain_tumor_nb.splitting import Split, find_groups, make_folds, unseen
+from brain_tumor_nb.splitting import Split, find_groups, make_folds, unseen_slices
 from brain_tumor_nb.training import Config
 from rows import ROOT, commit, machine, put, read
 from transfer import share
@@ -165,7 +165,7 @@ def elsewhere(data, four):
         raise ValueError(f"{four} has no subjects.csv beside it: which slices are cheng's?")
     with table.open(newline="", encoding="utf-8") as f:
         matched = {Path(r["file"]).name for r in csv.DictReader(f) if r["cheng_file"]}
-    new = unseen(data.folder, other, "near-duplicates")
+    new = unseen_slices(data.folder, other, "near-duplicates")
     rows = [i for i,path in enumerate(other.paths) if path.startswith("meningioma/")
             and Path(path).name not in matched and new[i]]
     groups = find_groups(other, "near-duplicates")[rows]

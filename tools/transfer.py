@@ -25,7 +25,7 @@ from brain_tumor_nb.evaluation import bootstrap_weights, positive_class, wilson
 from brain_tumor_nb.learners import make_learner, predict_each
 from brain_tumor_nb.predictions import Predictions, merge_classes
 from brain_tumor_nb.runs import Run, evaluate_run, judge_score
-from brain_tumor_nb.splitting import find_groups, unseen
+from brain_tumor_nb.splitting import find_groups, unseen_slices
 from brain_tumor_nb.training import Config
 from brain_tumor_nb.transfer import (at_operating_point, judge_transfer,
                                      score_at_operating_point)
@@ -67,7 +67,7 @@ def false_alarms(run, train, test, mapping, known):
         learners = Run(run).learners()
         config = learners[0].config
         ours = np.array([not p.startswith("another/") for p in folder.paths])
-        new = unseen(train, folder) & ours
+        new = unseen_slices(train, folder) & ours
         groups = find_groups(folder)[new]
         pixels = PixelStore(folder, config.size, config.framing).pixels[new]
         paths = [folder.paths[i] for i in np.nonzero(new)[0]]
