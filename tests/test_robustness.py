@@ -62,7 +62,7 @@ def test_command(trained, slices, tmp_path):
     assert all(float(r["auroc_low"]) <= float(r["auroc_change"]) <= float(r["auroc_high"])
                for r in table)
     page = (tmp_path/"out/robustness.html").read_text(encoding="utf-8")
-    assert "100 % of the baseline" in page and "SIMULATED" in page and "http" not in page
+    assert "100 % of the baseline" in page and "SIMULATED" in page and "http:" not in page
 
 
 def test_slices_from_elsewhere(trained, tmp_path):
