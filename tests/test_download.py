@@ -901,6 +901,7 @@ def test_tool_lists_perceptual_hashes(run, root, eight, tmp_path):
     assert verify_dataset(made, tmp_path/"set").ok
 
 
+@pytest.mark.long
 def test_tool_makes_the_committed_lists(run, root, real_data, tmp_path):
     "From the real slices, which lie beside the checkout or nowhere."
     folders = {"brain_tumor_dataset": real_data, "cheng": real_data.parent/"cheng"}

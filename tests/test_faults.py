@@ -272,6 +272,7 @@ def test_two_processes_are_as_one(noise):
     assert 1e-4 < difference < 1, difference
 
 
+@pytest.mark.long
 def test_torchrun(run, noise, tmp_path):
     "`btnb train` under torchrun: one voice, one writer, the files of a run."
     said = run("torchrun", "--nproc-per-node", 2, "--standalone", "--no-python", "btnb", "train",

@@ -13,25 +13,28 @@ REAL = ROOT.parent/"shared/data/brain_tumor_dataset"
 NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb")
                    if ".ipynb_checkpoints" not in path.parts)
 
-# the others see simulated slices and the sample alone
-READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\")'
+# the others see simulated slices and the sample alone, or are tried on other slices below
+READS_DATA = r'find_data\((?!\\"(?:phantom|sample)\\"|DATA\))'
 reads_data = [path for path in NOTEBOOKS if re.search(READS_DATA, path.read_text(encoding="utf-8"))]
 
-def batches(long=()):
+def batches(long=lambda folder, read: False):
     "The notebooks of a folder that read data in one process, the others in another."
     of = {}
     for path in NOTEBOOKS:
         of.setdefault((path.parent.name, path in reads_data), []).append(path)
     return [pytest.param(paths, read, id=f"{folder}-{'data' if read else 'simulated'}",
-                         marks=[pytest.mark.long]*(read in long))
+                         marks=[pytest.mark.long]*long(folder, read))
             for (folder, read), paths in of.items()]
 
 
-@pytest.mark.parametrize("paths, reads", batches(long=[False]))
-def test_notebooks(run, paths, reads, request):
-    """By nbdev: on the real slices, if there are any and they read a folder.
+def by_nbval_too(folder, read):
+    "Whether nbdev runs no other cells than nbval: not those on real slices, of lessons and trust."
+    return not read or folder == "engine"
 
-    Of the others the same cells run in `test_stored_outputs`, so here with --all alone."""
+
+@pytest.mark.parametrize("paths, reads", batches(long=by_nbval_too))
+def test_notebooks(run, paths, reads, request):
+    "By nbdev: on the real slices, if there are any and they read a folder; the others with --all."
     flags = ["slow"]*request.config.getoption("--all")
     data = None                                 # simulated, as `test_stored_outputs` always does
     if reads and REAL.is_dir():
@@ -87,6 +90,7 @@ def test_altered_output_is_noticed(run, tmp_path):
     assert "1 failed" in nbval(run, tmp_path, copy, rc=1)
 
 
+@pytest.mark.long
 def test_a_failing_notebook_in_a_sub_folder_fails_the_suite(run, tmp_path):
     "As a user of nbdev runs it, and as this file does."
     for name in ("settings.ini", "pyproject.toml", "nbs/conftest.py", "tests/conftest.py",

@@ -252,7 +252,9 @@ def false_lines(histories):
     lines = [e in records([-v for v in h.column("valid_loss")]) for h in histories
              for e in records(h.column("valid_accuracy"))]
     k,n = lines.count(False),len(lines)
-    return [Row(9, "share of lines 'loss improved' that are false", k/n, *wilson(k, n), n)]*(n > 0)
+    if not n:                       # no epoch after the first was better
+        return []
+    return [Row(9, "share of lines 'loss improved' that are false", k/n, *wilson(k, n), n)]
 
 
 def mean_right(folder, x, groups, model, seeds):
