@@ -202,6 +202,15 @@ def test_figures(path):
 
 
 @by_name
+def test_hidden_cells_are_folded(path):
+    "Checks and plumbing do not stand between two ideas in JupyterLab either: tools/fold.py."
+    folded = [cell["metadata"].get("jupyter") == {"source_hidden": True}
+              for cell in load(path)["cells"]]
+    hidden = [source(cell).startswith("#| hide\n") for cell in load(path)["cells"]]
+    assert folded == hidden, "run python tools/fold.py"
+
+
+@by_name
 def test_kernel(path):
     kernel = {"display_name": "python3", "language": "python", "name": "python3"}
     assert load(path)["metadata"] == {"kernelspec": kernel}         # and no state of widgets

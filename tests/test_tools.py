@@ -1,9 +1,11 @@
 "The tools that make the tables in the package run, here on the sample in place of whole sets."
 import csv
 import gzip
+import runpy
 import shutil
 from pathlib import Path
 
+import nbformat
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -139,3 +141,12 @@ def test_figures(tool, tmp_path):
     page = out.read_text(encoding="utf-8")
     assert page.count("<img ") == stored
     assert "nbs/" not in page and "<h2>01_data.ipynb</h2>" in page
+
+
+def test_fold():
+    "Hidden cells are folded, others unfolded."
+    cells = [nbformat.v4.new_code_cell(source) for source in ("#| hide\nx = 1", "#| hide_input\nx")]
+    cells[1].metadata["jupyter"] = {"source_hidden": True}
+    nb = nbformat.v4.new_notebook(cells=cells)
+    runpy.run_path(str(ROOT/"tools/fold.py"))["fold"](nb)
+    assert [cell.metadata.get("jupyter") for cell in nb.cells] == [{"source_hidden": True}, None]
