@@ -83,7 +83,13 @@ def save(page, book):
     page.get_by_role("menuitem", name="File", exact=True).click()
     page.get_by_text("Save Notebook", exact=True).click()
     page.locator(".jp-mod-dirty").wait_for(state="detached", timeout=30_000)
-    return [cell for cell in json.loads(book.read_text(encoding="utf-8"))["cells"]
+    for _ in range(30):
+        try:
+            cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
+            break
+        except json.JSONDecodeError:            # it is being written
+            time.sleep(1)
+    return [cell for cell in cells
             if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
 
 
