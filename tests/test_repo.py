@@ -191,6 +191,15 @@ def test_directives(path):
         assert hidden, "the last cell must be the hidden nbdev_export()"
 
 
+def test_every_notebook_stands_once_in_its_lists():
+    "In the tree of CONTRIBUTING.md and in the sidebar."
+    tree = (ROOT/"CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
+    sidebar = (NBS/"sidebar.yml").read_text(encoding="utf-8")
+    named = sorted(path.name for path in NOTEBOOKS)
+    assert sorted(re.findall(r"^ +(\w+\.ipynb)", tree, re.M)) == named
+    assert sorted(re.findall(r"(\w+\.ipynb)", sidebar)) == named
+
+
 @by_name
 def test_figures(path):
     "Every stored picture has alternative text, and is drawn in the one style."
@@ -330,7 +339,9 @@ def test_every_picture_is_listed():
     "Whatever is not text or holds a picture stands on a list, with its source and licence."
     sample = {f"brain_tumor_nb/sample/{row[key]}" for row in rows(LIB/"sample"/"manifest.csv")
               for key in ("file", "mask")}
-    listed = {row["file"]: row for row in rows(ROOT/"tests"/"pictures.csv")}
+    table = rows(ROOT/"tests"/"pictures.csv")
+    listed = {row["file"]: row for row in table}
+    assert len(listed) == len(table), "a file is listed twice, and its first row is not read"
     runs = ROOT/"tests"/"old_runs.tar.xz"
     with tarfile.open(runs) as archive:
         assert {Path(name).suffix for name in archive.getnames()} <= {

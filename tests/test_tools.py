@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pytest
 from PIL import Image, ImageOps
 
 from brain_tumor_nb.data import MRIFolder, find_data
@@ -150,3 +151,15 @@ def test_fold():
     nb = nbformat.v4.new_notebook(cells=cells)
     runpy.run_path(str(ROOT/"tools/fold.py"))["fold"](nb)
     assert [cell.metadata.get("jupyter") for cell in nb.cells] == [{"source_hidden": True}, None]
+
+
+def test_report_picture(tool, tmp_path):
+    "The upper part of a page as a picture; a missing page is named in one line."
+    page,out = tmp_path/"report.html",tmp_path/"report.png"
+    assert str(page) in tool("report_picture", page, "--out", out)
+    if not any(map(shutil.which, ["google-chrome", "chromium", "chromium-browser"])):
+        pytest.skip("no browser")
+    page.write_text("<body style='background: rgb(200, 0, 0)'>", encoding="utf-8")
+    assert tool("report_picture", page, "--out", out) == 0
+    with Image.open(out) as im:
+        assert im.size == (880, 1390) and im.convert("RGB").getpixel((5, 5)) == (200, 0, 0)
