@@ -1,6 +1,7 @@
 # One command each, on a machine that has python3 with its venv module, git and make:
 #   make demo    train and evaluate on the sample of real slices, no network but for the installation; shows the report
 #   make lab     JupyterLab, open at the tutorial
+#   make labs    the labs: student editions, and the course that nbgrader grades by (labs/teacher.md)
 #   make check   style and the checkout as a whole, under two minutes
 #   make test    what a change must pass, ten to twelve minutes on two cores
 #   make test-all  that, the slow cells, long tests, and every notebook in the browser, nightly in the workflow
@@ -14,7 +15,7 @@ WORKERS ?= 2
 CONSTRAINTS ?=
 bin     := .venv/bin
 
-.PHONY: demo lab check test test-all bench docs readme clean
+.PHONY: demo lab labs check test test-all bench docs readme clean
 .NOTPARALLEL:
 
 demo: .venv/demo
@@ -22,6 +23,9 @@ demo: .venv/demo
 
 lab: .venv/lab
 	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" nbs/tutorial.ipynb
+
+labs: .venv/labs
+	$(bin)/python tools/labs.py
 
 check: .venv/test
 	$(bin)/ruff check .
@@ -52,8 +56,9 @@ clean:
 # .venv/ok exists while the environment is whole. What interrupts an installation leaves none, and the next one starts afresh.
 .venv/demo: extras = offline
 .venv/lab:  extras = offline,labs
-.venv/test: extras = offline,labs,data,dev
-.venv/demo .venv/lab .venv/test: settings.ini setup.py pyproject.toml
+.venv/labs: extras = offline,labs,grade
+.venv/test: extras = offline,labs,grade,data,dev
+.venv/demo .venv/lab .venv/labs .venv/test: settings.ini setup.py pyproject.toml
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { echo "$(PYTHON) lacks its venv module: apt install python3-venv, then again"; exit 1; }
 	@test -e .venv/ok || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/ok

@@ -1,0 +1,136 @@
+"The labs, graded with nbgrader itself."
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT/"tools"))
+pytest.importorskip("nbgrader")
+import grade_labs                                           # noqa: E402
+import labs                                                 # noqa: E402
+
+TINY = '''# %% [markdown]
+# # A lab of three marks
+
+# %% task="double"
+def double(x):
+    ### BEGIN SOLUTION
+    return 2*x
+    ### END SOLUTION
+    ### BEGIN MISTAKE 1
+    return x*x
+    ### END MISTAKE
+
+# %% task="triple"
+def triple(x):
+    ### BEGIN SOLUTION
+    return 3*x
+    ### END SOLUTION
+
+# %% [markdown] hint="double"
+# Hint: multiply
+# By two.
+
+# %% check="double_two" mistakes="1"
+assert double(3) == 6, "double(3) should be 6"
+
+# %% check="double_hidden"
+assert double(2) == 4
+### BEGIN HIDDEN TESTS
+assert double(0) == 0, "double(0) should be 0"
+### END HIDDEN TESTS
+
+# %% check="triple_three"
+assert triple(3) == 9, "triple(3) should be 9"
+'''
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    "A course of one small lab."
+    (tmp_path/"labs/source").mkdir(parents=True)
+    (tmp_path/"labs/source/tiny.py").write_text(TINY, encoding="utf-8")
+    monkeypatch.setattr(labs, "LABS", tmp_path/"labs")
+    labs.make_course(tmp_path/"course")
+    return tmp_path/"course"
+
+
+def test_marks_and_time_limit(tiny):
+    "None, half, full marks; an answer that never ends loses its marks and holds up nobody."
+    loop = nbformat.from_dict(labs.instructor("tiny"))
+    loop.cells[2].source = "def triple(x):\n    while True: pass"
+    stubborn = nbformat.from_dict(labs.instructor("tiny"))
+    stubborn.cells[2].source = ("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+                                "while True: pass")
+    for student, book in {"a_loop": loop, "b_stubborn": stubborn}.items():
+        grade_labs.hand_in(tiny, "tiny", student, book)
+    for student, book in grade_labs.hand_ins(tiny, "tiny").items():
+        grade_labs.hand_in(tiny, "tiny", student, book)
+    done = grade_labs.autograde(tiny, "tiny", "--ExecutePreprocessor.timeout=3")
+    found = grade_labs.scores(tiny, "tiny")
+    sums = {student: sum(found[student].values()) for student in found}
+    assert sums == {"a_loop": 2, "as_handed_out": 0, "half": 2, "instructor": 3, "mistake_01": 2}
+    assert done.returncode == 1 and "'b_stubborn'" in done.stderr   # named, and left out
+    said = grade_labs.messages(tiny, "tiny", "mistake_01")
+    assert said == {"double_two": "AssertionError: double(3) should be 6"}
+    out = "".join(cell.source for cell in grade_labs.release(tiny, "tiny").cells)
+    assert "2*x" not in out and "x*x" not in out and "double(0)" not in out
+    assert out.count("raise NotImplementedError()") == 2 and "<summary>Hint: multiply" in out
+
+
+def test_student_editions(tmp_path):
+    "What is committed is what the sources make, and every task has a hint."
+    labs.make_course(tmp_path)
+    for name in labs.names():
+        committed = (ROOT/f"labs/student/{name}.ipynb").read_text(encoding="utf-8")
+        made = (tmp_path/f"release/{name}/{name}.ipynb").read_text(encoding="utf-8")
+        assert committed == made, f"{name}: make labs"
+        hints = {cell.metadata["hint"] for cell in labs.read_cells(name)
+                 if "hint" in cell.metadata}
+        assert set(labs.tasks(name)) <= hints, f"{name}: a task without a hint"
+    assert sorted(p.stem for p in (ROOT/"labs/student").glob("*.ipynb")) == labs.names()
+
+
+@pytest.mark.parametrize("name", labs.names())
+def test_solutions(name, tmp_path):
+    "The instructor edition runs as a script, far from the checkout."
+    code = "\n\n".join(cell.source for cell in labs.instructor(name).cells
+                       if cell.cell_type == "code")
+    (tmp_path/"solved.py").write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, "solved.py"], cwd=tmp_path, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", labs.names())
+def test_grading(name, tmp_path):
+    "Graded: 0 as handed out, full marks, less with half; each mistake loses what it should."
+    labs.make_course(tmp_path, [name])
+    sums, rows, minutes = grade_labs.grade(tmp_path, name)
+    full = len(labs.marks(name))
+    assert sums["as_handed_out"] == 0 and sums["instructor"] == full
+    assert 0 < sums["half"] < full
+    assert not grade_labs.unmeant(name, rows)
+    with (ROOT/"labs/marks.csv").open(newline="", encoding="utf-8") as file:
+        kept = [row for row in csv.DictReader(file) if row["lab"] == name]
+    assert kept == [{key: str(value) for key, value in row.items()}
+                    for row in sorted(rows, key=lambda row: row["mistake"])], "grade_labs.py"
+    assert minutes < 5
+
+
+def test_all_mistakes_have_marks():
+    "Each of the fifteen mistakes loses marks in a lab of a lesson and in the lab on mistakes."
+    with (ROOT/"labs/marks.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lessons = {int(row["mistake"]) for row in rows if row["lab"] != "07_mistakes"}
+    museum = {int(row["mistake"]) for row in rows if row["lab"] == "07_mistakes"}
+    assert lessons == museum == set(range(1, 16))
+    assert all(len(row["message"]) > 30 for row in rows), "a message that teaches"
+    declared = {(name, check, number) for name in labs.names()
+                for check, numbers in labs.marks(name).items() for number in numbers}
+    assert declared == {(row["lab"], row["check"], int(row["mistake"])) for row in rows}

@@ -1,0 +1,128 @@
+"""Grades the labs' own editions with nbgrader: what each mistake of the original costs.
+
+    python tools/grade_labs.py                  all labs; writes labs/marks.csv, prints minutes
+    python tools/grade_labs.py 02_normalization
+
+Four kinds of hand-ins: the student edition as it is handed out, the instructor edition, every
+second task answered, and one with each mistake.
+"""
+import contextlib
+import csv
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+
+import labs
+
+COLUMNS = ["mistake", "lab", "check", "marks", "message"]
+
+
+def hand_in(course, name, student, book):
+    "Put a notebook where nbgrader looks for what a student has handed in."
+    path = Path(course)/"submitted"/student/name/f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(book, path)
+
+
+def autograde(course, name, *options):
+    "Run `nbgrader autograde` on all that was handed in; the process that ended."
+    command = [sys.executable, "-m", "nbgrader", "autograde", name, "--course-dir", str(course)]
+    return subprocess.run([*command, *options], capture_output=True, text=True, cwd=course)
+
+
+def scores(course, name):
+    "Of each student whose notebook was graded: check to marks."
+    from nbgrader.api import Gradebook
+    found = {}
+    with contextlib.closing(Gradebook(f"sqlite:///{Path(course).resolve()}/gradebook.db")) as book:
+        for hand in book.assignment_submissions(name):
+            grades = [grade for page in hand.notebooks for grade in page.grades]
+            if grades and all(grade.auto_score is not None or not grade.max_score
+                              for grade in grades):
+                found[hand.student.id] = {g.name: g.score for g in grades if g.max_score}
+    return found
+
+
+def messages(course, name, student):
+    "What each check that failed said to a student, one line each."
+    graded = Path(course)/"autograded"/student/name/f"{name}.ipynb"
+    found = {}
+    for cell in nbformat.read(graded, as_version=4).cells:
+        errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
+        if errors and cell.metadata.get("nbgrader", {}).get("grade"):
+            found[cell.metadata.nbgrader.grade_id] = f"{errors[0].ename}: {errors[0].evalue}"
+    return found
+
+
+def release(course, name):
+    "The student edition."
+    return nbformat.read(Path(course)/"release"/name/f"{name}.ipynb", as_version=4)
+
+
+def hand_ins(course, name):
+    "What is handed in for one lab: student to notebook."
+    mistakes = sorted(set().union(*labs.marks(name).values()))
+    return {"as_handed_out": release(course, name),
+            "half": labs.instructor(name, unsolved=labs.tasks(name)[1::2]),
+            "instructor": labs.instructor(name),
+            **{f"mistake_{number:02}": labs.instructor(name, mistake=number)
+               for number in mistakes}}
+
+
+def grade(course, name):
+    "Grade the hand-ins of one lab: sums of marks, rows of the mistakes, minutes for each."
+    books = hand_ins(course, name)
+    for student, book in books.items():
+        hand_in(course, name, student, book)
+    start = time.perf_counter()
+    done = autograde(course, name)
+    minutes = (time.perf_counter() - start)/60/len(books)
+    if done.returncode:
+        sys.exit(f"{name}: nbgrader ended with {done.returncode}\n{done.stderr[-2000:]}")
+    found, rows = scores(course, name), []
+    for student in books:
+        if not student.startswith("mistake"):
+            continue
+        said, number = messages(course, name, student), int(student[-2:])
+        rows += [dict(zip(COLUMNS, [number, name, check, 1, said.get(check, "")]))
+                 for check in labs.marks(name) if not found[student][check]]
+    return {student: sum(found[student].values()) for student in books}, rows, minutes
+
+
+def unmeant(name, rows):
+    "Marks of one lab that a mistake loses without being meant to, and those it should lose."
+    lost = {(row["mistake"], row["check"]) for row in rows if row["lab"] == name}
+    meant = {(number, check) for check, numbers in labs.marks(name).items() for number in numbers}
+    return sorted(lost ^ meant)
+
+
+def main():
+    logging.disable(logging.WARNING)
+    chosen, rows = sys.argv[1:] or labs.names(), []
+    with tempfile.TemporaryDirectory() as folder:
+        labs.make_course(folder, chosen)
+        for name in chosen:
+            sums, lost, minutes = grade(folder, name)
+            print(f"{name}: {minutes:.1f} minutes each; of {len(labs.marks(name))} marks: "
+                  + ", ".join(f"{student} {sums[student]:g}"
+                              for student in ("as_handed_out", "half", "instructor")), flush=True)
+            for number, check in unmeant(name, lost):
+                print(f"  mistake {number}, {check}: lost and not meant, or meant and not lost")
+            rows += lost
+    rows.sort(key=lambda row: (row["mistake"], row["lab"]))
+    for row in rows:
+        print(f"{row['mistake']:2} {row['lab']:18} {row['check']:22} {row['message']}")
+    if not sys.argv[1:]:
+        with (labs.LABS/"marks.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
