@@ -49,17 +49,22 @@ assert triple(3) == 9, "triple(3) should be 9"
 '''
 
 
+def write(folder, text):
+    "The source of the tiny lab."
+    (folder/"labs/source").mkdir(parents=True, exist_ok=True)
+    (folder/"labs/source/tiny.py").write_text(text, encoding="utf-8")
+
+
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     "A course of one small lab."
-    (tmp_path/"labs/source").mkdir(parents=True)
-    (tmp_path/"labs/source/tiny.py").write_text(TINY, encoding="utf-8")
+    write(tmp_path, TINY)
     monkeypatch.setattr(labs, "LABS", tmp_path/"labs")
     labs.make_course(tmp_path/"course")
     return tmp_path/"course"
 
 
-def test_marks_and_time_limit(tiny):
+def test_marks_and_time_limit(tiny, tmp_path):
     "None, half, full marks; an answer that never ends loses its marks and holds up nobody."
     loop = nbformat.from_dict(labs.instructor("tiny"))
     loop.cells[2].source = "def triple(x):\n    while True: pass"
@@ -80,6 +85,12 @@ def test_marks_and_time_limit(tiny):
     out = "".join(cell.source for cell in grade_labs.release(tiny, "tiny").cells)
     assert "2*x" not in out and "x*x" not in out and "double(0)" not in out
     assert out.count("raise NotImplementedError()") == 2 and "<summary>Hint: multiply" in out
+
+    labs.make_course(tiny)                                          # again: marks stay
+    write(tmp_path, TINY.replace("double_hidden", "double_other"))
+    with pytest.raises(SystemExit, match="graded notebooks of tiny, which has changed"):
+        labs.make_course(tiny)
+    assert grade_labs.scores(tiny, "tiny") == found and grade_labs.release(tiny, "tiny").cells
 
 
 def test_student_editions(tmp_path):

@@ -39,7 +39,7 @@ def scores(course, name):
     "Of each student whose notebook was graded: check to marks."
     from nbgrader.api import Gradebook
     found = {}
-    with contextlib.closing(Gradebook(f"sqlite:///{Path(course).resolve()}/gradebook.db")) as book:
+    with contextlib.closing(Gradebook(f"sqlite:///{Path(course).resolve().as_posix()}/gradebook.db")) as book:
         for hand in book.assignment_submissions(name):
             grades = [grade for page in hand.notebooks for grade in page.grades]
             if grades and all(grade.auto_score is not None or not grade.max_score

@@ -17,6 +17,7 @@ Between BEGIN and END MISTAKE 5 stands the answer that makes the original's mist
 neither edition: `instructor(name, mistake=5)` has it in place of the solution, for the tests.
 """
 import argparse
+import contextlib
 import re
 import shutil
 import sys
@@ -26,17 +27,19 @@ import jupytext
 import nbformat
 
 LABS = Path(__file__).resolve().parents[1]/"labs"
+TEXT = "*Your answer here.*"
 STUB = "# Your answer here, in place of this line and the next.\nraise NotImplementedError()"
-CONFIG = '''"The course of the labs, for nbgrader; written by tools/labs.py."
+CONFIG = r'''"The course of the labs, for nbgrader; written by tools/labs.py."
 c = get_config()
 c.CourseDirectory.course_id = "brain_tumor_nb"
 c.ClearSolutions.code_stub = {{"python": {stub!r}}}
-c.ClearSolutions.text_stub = "*Your answer here.*"
+c.ClearSolutions.text_stub = {text!r}
 c.ExecutePreprocessor.timeout = {timeout}       # seconds per cell; then the cell is stopped
-c.ClearHiddenTests.begin_test_delimeter = "BEGIN HIDDEN TESTS"
-c.ClearHiddenTests.end_test_delimeter = "END HIDDEN TESTS"
+# collected files are named STUDENT_LAB.ipynb, as in li_02_normalization.ipynb
+name = r"(.*[/\\])?(?P<student_id>[^/\\]+?)_(?P<file_id>0\d_\w+\.ipynb)"
+c.FileNameCollectorPlugin.named_regexp = name
 '''
-TIMEOUT = 180                           # seconds for a cell: labs take less than 300 in all
+TIMEOUT = 180                           # seconds for a cell: a whole lab takes less than 300
 BLOCK = re.compile(r"^[ \t]*### BEGIN MISTAKE (\d+)\n(.*?)^[ \t]*### END MISTAKE\n?", re.S | re.M)
 SOLUTION = re.compile(r"^[ \t]*### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION\n?", re.S | re.M)
 
@@ -107,27 +110,42 @@ def tasks(name):
     return [cell.metadata["task"] for cell in read_cells(name) if "task" in cell.metadata]
 
 
+def graded(folder, name):
+    "Whether the course holds graded notebooks of a lab."
+    from nbgrader.api import Gradebook
+    if not (folder/"gradebook.db").exists():
+        return False
+    with contextlib.closing(Gradebook(f"sqlite:///{folder.as_posix()}/gradebook.db")) as book:
+        return bool(book.assignment_submissions(name))
+
+
 def make_course(folder, only=()):
     "The course in `folder`: instructor editions, student editions, gradebook; the names made."
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import Config
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    config = CONFIG.format(stub=STUB, timeout=TIMEOUT)
+    config = CONFIG.format(stub=STUB, text=TEXT, timeout=TIMEOUT)
     (folder/"nbgrader_config.py").write_text(config, encoding="utf-8")
     made = [name for name in names() if not only or name in only]
     c = Config()
     c.CourseDirectory.root = str(folder)
     c.ClearSolutions.code_stub = {"python": STUB}
-    c.ClearSolutions.text_stub = "*Your answer here.*"
+    c.ClearSolutions.text_stub = TEXT
     api = NbGraderAPI(config=c)
     for name in made:
         source = folder/"source"/name/f"{name}.ipynb"
+        book = instructor(name)
+        if source.exists() and graded(folder, name):
+            if nbformat.read(source, as_version=4) != book:
+                sys.exit(f"{folder} holds graded notebooks of {name}, which has changed since: "
+                         "keep that course for this class and give another folder, --course NEW")
+            continue
         source.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(instructor(name), source)
+        nbformat.write(book, source)
         result = api.generate_assignment(name, force=True, create=True)
         if not result["success"]:
-            raise SystemExit(f"{name}: {result.get('error', '')}\n{result['log']}")
+            sys.exit(f"{name}: nbgrader could not make the student edition\n{result['log']}")
     return made
 
 
