@@ -106,8 +106,7 @@ def test_student_editions(tmp_path):
     assert sorted(p.stem for p in (ROOT/"labs/student").glob("*.ipynb")) == labs.names()
 
 
-@pytest.mark.parametrize("name", labs.names())
-def test_solutions(name, tmp_path):
+def solved(name, tmp_path):
     "The instructor edition runs as a script, far from the checkout."
     code = "\n\n".join(cell.source for cell in labs.instructor(name).cells
                        if cell.cell_type == "code")
@@ -115,6 +114,19 @@ def test_solutions(name, tmp_path):
     done = subprocess.run([sys.executable, "solved.py"], cwd=tmp_path, capture_output=True,
                           text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", labs.names())
+def test_solutions(name, tmp_path):
+    "The solutions of the labs pass their checks."
+    solved(name, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", labs.names("exercises"))
+def test_exercises(name, tmp_path):
+    "So do those of the exercises of the other notebooks."
+    solved(name, tmp_path)
 
 
 @pytest.mark.long

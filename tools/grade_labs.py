@@ -39,7 +39,8 @@ def scores(course, name):
     "Of each student whose notebook was graded: check to marks."
     from nbgrader.api import Gradebook
     found = {}
-    with contextlib.closing(Gradebook(f"sqlite:///{Path(course).resolve().as_posix()}/gradebook.db")) as book:
+    database = f"sqlite:///{Path(course).resolve().as_posix()}/gradebook.db"
+    with contextlib.closing(Gradebook(database)) as book:
         for hand in book.assignment_submissions(name):
             grades = [grade for page in hand.notebooks for grade in page.grades]
             if grades and all(grade.auto_score is not None or not grade.max_score

@@ -15,6 +15,9 @@ A source is a notebook as text (py:percent). The marker of a cell says what the 
 
 Between BEGIN and END MISTAKE 5 stands the answer that makes the original's mistake 5. It is in
 neither edition: `instructor(name, mistake=5)` has it in place of the solution, for the tests.
+
+Solutions of the exercises of the other notebooks stand in labs/exercises, written in the same way;
+they have no student edition, and come as notebooks into the folder exercises of the course.
 """
 import argparse
 import contextlib
@@ -44,9 +47,9 @@ BLOCK = re.compile(r"^[ \t]*### BEGIN MISTAKE (\d+)\n(.*?)^[ \t]*### END MISTAKE
 SOLUTION = re.compile(r"^[ \t]*### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION\n?", re.S | re.M)
 
 
-def names():
-    "Names of the labs, in order."
-    return sorted(path.stem for path in (LABS/"source").glob("*.py"))
+def names(folder="source"):
+    "Names of the labs, in order; or of the sheets of exercises."
+    return sorted(path.stem for path in (LABS/folder).glob("*.py"))
 
 
 def role(meta, number):
@@ -95,7 +98,8 @@ def indented(block):
 
 def read_cells(name):
     "The cells of a source, marks in their metadata."
-    text = (LABS/"source"/f"{name}.py").read_text(encoding="utf-8")
+    source = LABS/("source" if name in names() else "exercises")/f"{name}.py"
+    text = source.read_text(encoding="utf-8")
     return jupytext.reads(text, fmt="py:percent").cells
 
 
@@ -128,6 +132,9 @@ def make_course(folder, only=()):
     config = CONFIG.format(stub=STUB, text=TEXT, timeout=TIMEOUT)
     (folder/"nbgrader_config.py").write_text(config, encoding="utf-8")
     made = [name for name in names() if not only or name in only]
+    (folder/"exercises").mkdir(exist_ok=True)
+    for name in names("exercises"):
+        nbformat.write(instructor(name), folder/"exercises"/f"{name}.ipynb")
     c = Config()
     c.CourseDirectory.root = str(folder)
     c.ClearSolutions.code_stub = {"python": STUB}
