@@ -8,11 +8,13 @@ __all__ = ['KERNEL_GB', 'tried', 'matmul_speed', 'check_packages', 'check_machin
            'check_port', 'ask_kernel', 'check_kernel', 'check_lab']
 
 # %% ../nbs/engine/32_doctor.ipynb #7a54885e
+import ast
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import queue
 import shutil
 import socket
 import sys
@@ -24,7 +26,7 @@ from pathlib import Path
 
 from .pictures import read_manifest
 
-# %% ../nbs/engine/32_doctor.ipynb #b7b7d3ba
+# %% ../nbs/engine/32_doctor.ipynb #a85dd394
 def tried(what:str, # name of the row
           look      # returns what it found, or raises what is wrong in one line
          )->tuple:  # (what, found, way out or "")
@@ -88,7 +90,7 @@ def check_machine(device,  # torch device
             tried("data", open_),
             ("disk", f"{free:.0f} GB free", "" if free > 1 else too_full)]
 
-# %% ../nbs/engine/32_doctor.ipynb #0da8acde
+# %% ../nbs/engine/32_doctor.ipynb #f092ed93
 def check_extras(name:str="brain_tumor_nb",       # an installed package
                  extras:tuple=("labs", "offline") # the extras that must be there too
                 )->str:                           # how many packages are there
@@ -106,7 +108,7 @@ def check_extras(name:str="brain_tumor_nb",       # an installed package
         raise ValueError(f'{"; ".join(wrong)}: pip install "{name}[{",".join(extras)}]"')
     return f"{len(wanted)} packages of {name}[{','.join(extras)}]"
 
-# %% ../nbs/engine/32_doctor.ipynb #8aded9ac
+# %% ../nbs/engine/32_doctor.ipynb #04473354
 def check_disk(folder:str|Path, # to write into
                need:float=1     # GB that must be free
               )->str:           # how much is free
@@ -123,7 +125,7 @@ def check_disk(folder:str|Path, # to write into
         raise OSError(f"{folder}: {free:.1f} GB free, needed is {need:g}: free some space")
     return f"{free:.0f} GB free"
 
-# %% ../nbs/engine/32_doctor.ipynb #7027cedb
+# %% ../nbs/engine/32_doctor.ipynb #7545a1b7
 _GROUPS = {"": ("memory.max", "memory.current", "inactive_file"),           # version 2, version 1
            "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")}
 
@@ -153,7 +155,7 @@ def container_free(groups:str|Path="/proc/self/cgroup", # the groups of this pro
                     found += _group_free(folder, *_GROUPS[controllers])
     return found
 
-# %% ../nbs/engine/32_doctor.ipynb #339e797c
+# %% ../nbs/engine/32_doctor.ipynb #978d814b
 KERNEL_GB = 2  # memory of a kernel that runs a lesson, at its peak
 
 
@@ -176,7 +178,7 @@ def check_memory(seats:int,  # kernels that run lessons at once
                          f"{need:.1f}: close other programs, or share it between fewer")
     return f"{free:.1f} GB free, a kernel takes up to {KERNEL_GB:g}"
 
-# %% ../nbs/engine/32_doctor.ipynb #056e8894
+# %% ../nbs/engine/32_doctor.ipynb #531fcef2
 def check_threads(seats:int,  # kernels that compute at once
                   threads:int,# of each, see `torch.get_num_threads`
                   cores:int   # that this process may use, see `joblib.cpu_count`
@@ -188,7 +190,7 @@ def check_threads(seats:int,  # kernels that compute at once
         raise ValueError(f"{words}: set OMP_NUM_THREADS={share} before JupyterLab starts")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #432dd9ad
+# %% ../nbs/engine/32_doctor.ipynb #445b8736
 _SAMPLE = "126b2740b9d9a0a23c553dadaaad2dc369caebd4b1b329da3cea1b6169ccf7f1"
 
 
@@ -211,7 +213,7 @@ def check_sample(folder:str|Path|None=None # None: the package's own
                          "again (in a checkout: git checkout, or git clean)")
     return "240 slices with masks, whole"
 
-# %% ../nbs/engine/32_doctor.ipynb #fcd83f70
+# %% ../nbs/engine/32_doctor.ipynb #ad454b6d
 def check_port(port:int=8888 # of this machine
               )->str:        # whether it is free
     "Whether a port can be listened on."
@@ -224,7 +226,7 @@ def check_port(port:int=8888 # of this machine
             return f"{port} is taken, JupyterLab opens the next: use the address that it prints"
     return f"{port} is free"
 
-# %% ../nbs/engine/32_doctor.ipynb #c41a2c99
+# %% ../nbs/engine/32_doctor.ipynb #16d794ff
 _OWN_KERNEL = f'"{sys.executable}" -m ipykernel install --sys-prefix'
 
 
@@ -235,48 +237,63 @@ def _last_line(file):
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def ask_kernel(code:str,       # one cell that prints
-               seconds:int=60, # to wait for the start, and as long again for the cell
+def _reply(manager, client, asked, seconds):
+    "The reply of a kernel to the message `asked`; others are left over from its start."
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            message = client.get_shell_msg(timeout=.2)
+        except queue.Empty:
+            if not manager.is_alive():
+                raise RuntimeError("Kernel died while it computed") from None
+            continue
+        if message["parent_header"].get("msg_id") == asked:
+            return message["content"]
+    raise RuntimeError(f"Kernel didn't answer in {seconds} seconds")
+
+
+def ask_kernel(code:str,       # statements, such as imports
+               value:str,      # an expression
+               seconds:int=60, # to wait for the start, and as long again for the answer
                name:str="python3" # of the kernel
-              )->str:          # what it printed
-    "What a new kernel prints; `RuntimeError` when it cannot start, dies, fails or takes too long."
-    import nbformat
+              )->str:          # the value, as Python writes it
+    "What a new kernel answers; `RuntimeError` when it cannot start, dies, fails or is too slow."
     from jupyter_client.kernelspec import NoSuchKernel
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    client = NotebookClient(book, timeout=seconds, startup_timeout=seconds, kernel_name=name)
+    from jupyter_client.manager import start_new_kernel
     with tempfile.TemporaryFile() as said:
         try:
-            client.execute(stdout=said, stderr=said)
-        except CellExecutionError as e:
-            raise RuntimeError(f"the kernel says {e.ename}: {e.evalue}") from e
+            manager,client = start_new_kernel(seconds, name, stdout=said, stderr=said)
+            try:
+                asked = client.execute(code, user_expressions={"value": value})
+                content = _reply(manager, client, asked, seconds)
+            finally:
+                client.stop_channels()
+                manager.shutdown_kernel(now=True)
         except (NoSuchKernel, RuntimeError, OSError) as e:
             raise RuntimeError(f"{e}; the kernel said: {_last_line(said) or 'nothing'}") from e
-    return "".join(out.text for out in book.cells[0].outputs if out.output_type == "stream")
+    answer = content.get("user_expressions", {}).get("value", content)
+    if answer["status"] != "ok":
+        raise RuntimeError(f"the kernel says {answer['ename']}: {answer['evalue']}")
+    return answer["data"]["text/plain"]
 
-# %% ../nbs/engine/32_doctor.ipynb #0520ebef
-_PROBE = """
-import json
-import brain_tumor_nb
-import torch
-print(json.dumps([brain_tumor_nb.__path__[0], torch.ones(3).sum().item()]))
-"""
+# %% ../nbs/engine/32_doctor.ipynb #988699a3
+_PROBE = ("import brain_tumor_nb, torch",
+          "(brain_tumor_nb.__path__[0], torch.ones(3).sum().item())")
 
 
-def check_kernel(ask=ask_kernel # returns what a cell prints
+def check_kernel(ask=ask_kernel # takes statements and an expression
                 )->str:         # what it did
     "Whether a kernel imports this very package and computes with torch; else `RuntimeError`."
     here = str(resource_files("brain_tumor_nb"))
     try:
-        there,three = json.loads(ask(_PROBE).splitlines()[-1])
+        there,three = ast.literal_eval(ask(*_PROBE))
     except RuntimeError as e:
         raise RuntimeError(f"{e}: try {_OWN_KERNEL}") from e
     if three != 3 or not os.path.samefile(here, there):
         raise RuntimeError(f"it imports {there}, this command {here}: try {_OWN_KERNEL}")
     return "starts, imports this package and torch, computes"
 
-# %% ../nbs/engine/32_doctor.ipynb #f4997432
+# %% ../nbs/engine/32_doctor.ipynb #0be8c245
 def check_lab(seats:int,  # kernels that share this machine
               weights,    # finds and checks the weights, and raises what is wrong with them
               open_       # opens the data folder, and raises what is wrong with it
