@@ -26,7 +26,7 @@ from pathlib import Path
 
 from .pictures import read_manifest
 
-# %% ../nbs/engine/32_doctor.ipynb #a85dd394
+# %% ../nbs/engine/32_doctor.ipynb #8ca8dbbb
 def tried(what:str, # name of the row
           look      # returns what it found, or raises what is wrong in one line
          )->tuple:  # (what, found, way out or "")
@@ -34,7 +34,7 @@ def tried(what:str, # name of the row
     try:
         return what,str(look()),""
     except ImportError as e:
-        return what,f"{e.name} is missing",'pip install "brain_tumor_nb[labs,offline]"'
+        return what,f"{e.name or e} is missing",'pip install "brain_tumor_nb[labs,offline]"'
     except (OSError, RuntimeError, ValueError) as e:
         return what,"not ready"," ".join(str(e).split())
 
@@ -90,7 +90,7 @@ def check_machine(device,  # torch device
             tried("data", open_),
             ("disk", f"{free:.0f} GB free", "" if free > 1 else too_full)]
 
-# %% ../nbs/engine/32_doctor.ipynb #f092ed93
+# %% ../nbs/engine/32_doctor.ipynb #13449c01
 def check_extras(name:str="brain_tumor_nb",       # an installed package
                  extras:tuple=("labs", "offline") # the extras that must be there too
                 )->str:                           # how many packages are there
@@ -108,7 +108,7 @@ def check_extras(name:str="brain_tumor_nb",       # an installed package
         raise ValueError(f'{"; ".join(wrong)}: pip install "{name}[{",".join(extras)}]"')
     return f"{len(wanted)} packages of {name}[{','.join(extras)}]"
 
-# %% ../nbs/engine/32_doctor.ipynb #04473354
+# %% ../nbs/engine/32_doctor.ipynb #1f8a9504
 def check_disk(folder:str|Path, # to write into
                need:float=1     # GB that must be free
               )->str:           # how much is free
@@ -125,7 +125,7 @@ def check_disk(folder:str|Path, # to write into
         raise OSError(f"{folder}: {free:.1f} GB free, needed is {need:g}: free some space")
     return f"{free:.0f} GB free"
 
-# %% ../nbs/engine/32_doctor.ipynb #7545a1b7
+# %% ../nbs/engine/32_doctor.ipynb #d779f5a0
 _GROUPS = {"": ("memory.max", "memory.current", "inactive_file"),           # version 2, version 1
            "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")}
 
@@ -155,7 +155,7 @@ def container_free(groups:str|Path="/proc/self/cgroup", # the groups of this pro
                     found += _group_free(folder, *_GROUPS[controllers])
     return found
 
-# %% ../nbs/engine/32_doctor.ipynb #978d814b
+# %% ../nbs/engine/32_doctor.ipynb #1a1fc904
 KERNEL_GB = 2  # memory of a kernel that runs a lesson, at its peak
 
 
@@ -172,13 +172,12 @@ def check_memory(seats:int,  # kernels that run lessons at once
                  free:float  # GB, see `free_memory`
                 )->str:      # how much is free
     "Whether so many kernels find room; else `ValueError`."
-    need = seats*KERNEL_GB
-    if free < need:
-        raise ValueError(f"{free:.1f} GB free, {seats} kernels of {KERNEL_GB:g} GB need "
-                         f"{need:.1f}: close other programs, or share it between fewer")
-    return f"{free:.1f} GB free, a kernel takes up to {KERNEL_GB:g}"
+    words = f"{free:.1f} GB free, {seats} × {KERNEL_GB:g} GB needed"
+    if free < seats*KERNEL_GB:
+        raise ValueError(f"{words}: close other programs and kernels, or take fewer seats")
+    return words
 
-# %% ../nbs/engine/32_doctor.ipynb #531fcef2
+# %% ../nbs/engine/32_doctor.ipynb #abbb83b7
 def check_threads(seats:int,  # kernels that compute at once
                   threads:int,# of each, see `torch.get_num_threads`
                   cores:int   # that this process may use, see `joblib.cpu_count`
@@ -190,7 +189,7 @@ def check_threads(seats:int,  # kernels that compute at once
         raise ValueError(f"{words}: set OMP_NUM_THREADS={share} before JupyterLab starts")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #445b8736
+# %% ../nbs/engine/32_doctor.ipynb #04ffc0fd
 _SAMPLE = "126b2740b9d9a0a23c553dadaaad2dc369caebd4b1b329da3cea1b6169ccf7f1"
 
 
@@ -213,7 +212,7 @@ def check_sample(folder:str|Path|None=None # None: the package's own
                          "again (in a checkout: git checkout, or git clean)")
     return "240 slices with masks, whole"
 
-# %% ../nbs/engine/32_doctor.ipynb #ad454b6d
+# %% ../nbs/engine/32_doctor.ipynb #56deae84
 def check_port(port:int=8888 # of this machine
               )->str:        # whether it is free
     "Whether a port can be listened on."
@@ -226,7 +225,7 @@ def check_port(port:int=8888 # of this machine
             return f"{port} is taken, JupyterLab opens the next: use the address that it prints"
     return f"{port} is free"
 
-# %% ../nbs/engine/32_doctor.ipynb #16d794ff
+# %% ../nbs/engine/32_doctor.ipynb #2bb32abc
 _OWN_KERNEL = f'"{sys.executable}" -m ipykernel install --sys-prefix'
 
 
@@ -276,7 +275,7 @@ def ask_kernel(code:str,       # statements, such as imports
         raise RuntimeError(f"the kernel says {answer['ename']}: {answer['evalue']}")
     return answer["data"]["text/plain"]
 
-# %% ../nbs/engine/32_doctor.ipynb #988699a3
+# %% ../nbs/engine/32_doctor.ipynb #dcdc08ac
 _PROBE = ("import brain_tumor_nb, torch",
           "(brain_tumor_nb.__path__[0], torch.ones(3).sum().item())")
 
@@ -293,23 +292,24 @@ def check_kernel(ask=ask_kernel # takes statements and an expression
         raise RuntimeError(f"it imports {there}, this command {here}: try {_OWN_KERNEL}")
     return "starts, imports this package and torch, computes"
 
-# %% ../nbs/engine/32_doctor.ipynb #0be8c245
+# %% ../nbs/engine/32_doctor.ipynb #f3c3be89
 def check_lab(seats:int,  # kernels that share this machine
               weights,    # finds and checks the weights, and raises what is wrong with them
               open_       # opens the data folder, and raises what is wrong with it
              )->list:     # (what, found, way out or "")
     "Whether this machine is ready for a lab; needs the extras labs and offline, and says so."
     from joblib import cpu_count
+    def threads():
+        import torch
+        return check_threads(seats, torch.get_num_threads(), cpu_count())
     with ThreadPoolExecutor(1) as beside:
         kernel = beside.submit(tried, "kernel", check_kernel)
-        import torch
         return [("python", platform.python_version(), ""),
                 tried("packages", check_extras),
                 tried("work folder", lambda: check_disk(os.curdir)),
                 tried("temporary folder", lambda: check_disk(tempfile.gettempdir())),
                 tried("memory", lambda: check_memory(seats, free_memory())),
-                tried("threads", lambda: check_threads(seats, torch.get_num_threads(),
-                                                       cpu_count())),
+                tried("threads", threads),
                 tried("weights", weights),
                 tried("sample", check_sample),
                 tried("data", open_),

@@ -39,24 +39,6 @@ def noise(tmp_path_factory):
     return faults.noise_folder(tmp_path_factory.mktemp("noise")/"data")
 
 
-@pytest.fixture
-def disk(tmp_path):
-    "Mounts a file system in memory of so many kilobytes, returns its folder; `options` such as ro."
-    mounted = []
-    def mount(kilobytes, options="rw"):
-        folder = tmp_path/"disk"
-        folder.mkdir(exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,{options}",
-                               "tmpfs", folder], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        mounted.append(folder)
-        return folder
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
-
-
 @posix
 def test_killed_at_random_moments(run, request):
     "After a step, in a write, before and after a rename: the resumed run ends with the same bytes."
