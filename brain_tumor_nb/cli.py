@@ -510,8 +510,8 @@ def _lab_rows(seats):
 
 @cli.command("doctor")
 @click.option("--lab", is_flag=True,
-              help="Ask in about ten seconds whether this machine is ready for a lab: disk, memory, "
-                   "threads, weights, sample, a kernel that starts.")
+              help="Ask in about ten seconds whether this machine is ready for a lab: disk, "
+                   "memory, threads, weights, sample, a kernel that starts.")
 @click.option("--seats", type=click.IntRange(1),
               help="With --lab: kernels that share this machine, such as the students of a "
                    "server.  [default: 1]")
