@@ -26,16 +26,16 @@ from pathlib import Path
 
 from .pictures import read_manifest
 
-# %% ../nbs/engine/32_doctor.ipynb #8ca8dbbb
+# %% ../nbs/engine/32_doctor.ipynb #1adf0c6b
 def tried(what:str, # name of the row
           look      # returns what it found, or raises what is wrong in one line
          )->tuple:  # (what, found, way out or "")
     "A row from a function; whatever goes wrong becomes the way out."
     try:
         return what,str(look()),""
-    except ImportError as e:
-        return what,f"{e.name or e} is missing",'pip install "brain_tumor_nb[labs,offline]"'
-    except (OSError, RuntimeError, ValueError) as e:
+    except ModuleNotFoundError as e:
+        return what,f"{e.name} is missing",'pip install "brain_tumor_nb[labs,offline]"'
+    except (ImportError, OSError, RuntimeError, ValueError) as e:
         return what,"not ready"," ".join(str(e).split())
 
 # %% ../nbs/engine/32_doctor.ipynb #1b0238c0
@@ -90,7 +90,7 @@ def check_machine(device,  # torch device
             tried("data", open_),
             ("disk", f"{free:.0f} GB free", "" if free > 1 else too_full)]
 
-# %% ../nbs/engine/32_doctor.ipynb #13449c01
+# %% ../nbs/engine/32_doctor.ipynb #44008ab3
 def check_extras(name:str="brain_tumor_nb",       # an installed package
                  extras:tuple=("labs", "offline") # the extras that must be there too
                 )->str:                           # how many packages are there
@@ -108,7 +108,7 @@ def check_extras(name:str="brain_tumor_nb",       # an installed package
         raise ValueError(f'{"; ".join(wrong)}: pip install "{name}[{",".join(extras)}]"')
     return f"{len(wanted)} packages of {name}[{','.join(extras)}]"
 
-# %% ../nbs/engine/32_doctor.ipynb #1f8a9504
+# %% ../nbs/engine/32_doctor.ipynb #1424c18b
 def check_disk(folder:str|Path, # to write into
                need:float=1     # GB that must be free
               )->str:           # how much is free
@@ -123,9 +123,9 @@ def check_disk(folder:str|Path, # to write into
         raise OSError(f"{folder}: {e.strerror}: free some space, or work in another folder") from e
     if free < need:
         raise OSError(f"{folder}: {free:.1f} GB free, needed is {need:g}: free some space")
-    return f"{free:.0f} GB free"
+    return f"{free:.0f} GB free in {Path(folder).resolve()}"
 
-# %% ../nbs/engine/32_doctor.ipynb #d779f5a0
+# %% ../nbs/engine/32_doctor.ipynb #48d88fe8
 _GROUPS = {"": ("memory.max", "memory.current", "inactive_file"),           # version 2, version 1
            "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")}
 
@@ -155,7 +155,7 @@ def container_free(groups:str|Path="/proc/self/cgroup", # the groups of this pro
                     found += _group_free(folder, *_GROUPS[controllers])
     return found
 
-# %% ../nbs/engine/32_doctor.ipynb #1a1fc904
+# %% ../nbs/engine/32_doctor.ipynb #a4cad5ba
 KERNEL_GB = 2  # memory of a kernel that runs a lesson, at its peak
 
 
@@ -177,7 +177,7 @@ def check_memory(seats:int,  # kernels that run lessons at once
         raise ValueError(f"{words}: close other programs and kernels, or take fewer seats")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #abbb83b7
+# %% ../nbs/engine/32_doctor.ipynb #f145e1f3
 def check_threads(seats:int,  # kernels that compute at once
                   threads:int,# of each, see `torch.get_num_threads`
                   cores:int   # that this process may use, see `joblib.cpu_count`
@@ -189,7 +189,7 @@ def check_threads(seats:int,  # kernels that compute at once
         raise ValueError(f"{words}: set OMP_NUM_THREADS={share} before JupyterLab starts")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #04ffc0fd
+# %% ../nbs/engine/32_doctor.ipynb #973453be
 _SAMPLE = "126b2740b9d9a0a23c553dadaaad2dc369caebd4b1b329da3cea1b6169ccf7f1"
 
 
@@ -212,7 +212,7 @@ def check_sample(folder:str|Path|None=None # None: the package's own
                          "again (in a checkout: git checkout, or git clean)")
     return "240 slices with masks, whole"
 
-# %% ../nbs/engine/32_doctor.ipynb #56deae84
+# %% ../nbs/engine/32_doctor.ipynb #31d11da5
 def check_port(port:int=8888 # of this machine
               )->str:        # whether it is free
     "Whether a port can be listened on."
@@ -225,8 +225,9 @@ def check_port(port:int=8888 # of this machine
             return f"{port} is taken, JupyterLab opens the next: use the address that it prints"
     return f"{port} is free"
 
-# %% ../nbs/engine/32_doctor.ipynb #2bb32abc
-_OWN_KERNEL = f'"{sys.executable}" -m ipykernel install --sys-prefix'
+# %% ../nbs/engine/32_doctor.ipynb #36c3e2c0
+_OWN_KERNEL = ('if a module is missing there, pip install "brain_tumor_nb[labs,offline]"; then '
+               f'"{sys.executable}" -m ipykernel install --sys-prefix')
 
 
 def _last_line(file):
@@ -268,14 +269,14 @@ def ask_kernel(code:str,       # statements, such as imports
             finally:
                 client.stop_channels()
                 manager.shutdown_kernel(now=True)
-        except (NoSuchKernel, RuntimeError, OSError) as e:
+        except (NoSuchKernel, RuntimeError, OSError, ValueError) as e:
             raise RuntimeError(f"{e}; the kernel said: {_last_line(said) or 'nothing'}") from e
     answer = content.get("user_expressions", {}).get("value", content)
     if answer["status"] != "ok":
         raise RuntimeError(f"the kernel says {answer['ename']}: {answer['evalue']}")
     return answer["data"]["text/plain"]
 
-# %% ../nbs/engine/32_doctor.ipynb #dcdc08ac
+# %% ../nbs/engine/32_doctor.ipynb #aef36e2a
 _PROBE = ("import brain_tumor_nb, torch",
           "(brain_tumor_nb.__path__[0], torch.ones(3).sum().item())")
 
@@ -287,12 +288,12 @@ def check_kernel(ask=ask_kernel # takes statements and an expression
     try:
         there,three = ast.literal_eval(ask(*_PROBE))
     except RuntimeError as e:
-        raise RuntimeError(f"{e}: try {_OWN_KERNEL}") from e
+        raise RuntimeError(f"{e}: {_OWN_KERNEL}") from e
     if three != 3 or not os.path.samefile(here, there):
-        raise RuntimeError(f"it imports {there}, this command {here}: try {_OWN_KERNEL}")
+        raise RuntimeError(f"it imports {there}, this command {here}: {_OWN_KERNEL}")
     return "starts, imports this package and torch, computes"
 
-# %% ../nbs/engine/32_doctor.ipynb #f3c3be89
+# %% ../nbs/engine/32_doctor.ipynb #d7ef61ae
 def check_lab(seats:int,  # kernels that share this machine
               weights,    # finds and checks the weights, and raises what is wrong with them
               open_       # opens the data folder, and raises what is wrong with it
