@@ -12,6 +12,7 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import queue
@@ -21,12 +22,13 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.resources import files as resource_files
 from pathlib import Path
 
 from .pictures import read_manifest
 
-# %% ../nbs/engine/32_doctor.ipynb #1adf0c6b
+# %% ../nbs/engine/32_doctor.ipynb #c43ff77c
 def tried(what:str, # name of the row
           look      # returns what it found, or raises what is wrong in one line
          )->tuple:  # (what, found, way out or "")
@@ -90,7 +92,7 @@ def check_machine(device,  # torch device
             tried("data", open_),
             ("disk", f"{free:.0f} GB free", "" if free > 1 else too_full)]
 
-# %% ../nbs/engine/32_doctor.ipynb #44008ab3
+# %% ../nbs/engine/32_doctor.ipynb #d5826ece
 def check_extras(name:str="brain_tumor_nb",       # an installed package
                  extras:tuple=("labs", "offline") # the extras that must be there too
                 )->str:                           # how many packages are there
@@ -108,7 +110,7 @@ def check_extras(name:str="brain_tumor_nb",       # an installed package
         raise ValueError(f'{"; ".join(wrong)}: pip install "{name}[{",".join(extras)}]"')
     return f"{len(wanted)} packages of {name}[{','.join(extras)}]"
 
-# %% ../nbs/engine/32_doctor.ipynb #1424c18b
+# %% ../nbs/engine/32_doctor.ipynb #33d52f86
 def check_disk(folder:str|Path, # to write into
                need:float=1     # GB that must be free
               )->str:           # how much is free
@@ -125,7 +127,7 @@ def check_disk(folder:str|Path, # to write into
         raise OSError(f"{folder}: {free:.1f} GB free, needed is {need:g}: free some space")
     return f"{free:.0f} GB free in {Path(folder).resolve()}"
 
-# %% ../nbs/engine/32_doctor.ipynb #48d88fe8
+# %% ../nbs/engine/32_doctor.ipynb #7932e4af
 _GROUPS = {"": ("memory.max", "memory.current", "inactive_file"),           # version 2, version 1
            "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")}
 
@@ -155,7 +157,7 @@ def container_free(groups:str|Path="/proc/self/cgroup", # the groups of this pro
                     found += _group_free(folder, *_GROUPS[controllers])
     return found
 
-# %% ../nbs/engine/32_doctor.ipynb #a4cad5ba
+# %% ../nbs/engine/32_doctor.ipynb #4a76af64
 KERNEL_GB = 2  # memory of a kernel that runs a lesson, at its peak
 
 
@@ -177,7 +179,7 @@ def check_memory(seats:int,  # kernels that run lessons at once
         raise ValueError(f"{words}: close other programs and kernels, or take fewer seats")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #f145e1f3
+# %% ../nbs/engine/32_doctor.ipynb #47571280
 def check_threads(seats:int,  # kernels that compute at once
                   threads:int,# of each, see `torch.get_num_threads`
                   cores:int   # that this process may use, see `joblib.cpu_count`
@@ -189,7 +191,7 @@ def check_threads(seats:int,  # kernels that compute at once
         raise ValueError(f"{words}: set OMP_NUM_THREADS={share} before JupyterLab starts")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #973453be
+# %% ../nbs/engine/32_doctor.ipynb #4fd4dd2a
 _SAMPLE = "126b2740b9d9a0a23c553dadaaad2dc369caebd4b1b329da3cea1b6169ccf7f1"
 
 
@@ -212,7 +214,7 @@ def check_sample(folder:str|Path|None=None # None: the package's own
                          "again (in a checkout: git checkout, or git clean)")
     return "240 slices with masks, whole"
 
-# %% ../nbs/engine/32_doctor.ipynb #31d11da5
+# %% ../nbs/engine/32_doctor.ipynb #07bcd988
 def check_port(port:int=8888 # of this machine
               )->str:        # whether it is free
     "Whether a port can be listened on."
@@ -225,9 +227,9 @@ def check_port(port:int=8888 # of this machine
             return f"{port} is taken, JupyterLab opens the next: use the address that it prints"
     return f"{port} is free"
 
-# %% ../nbs/engine/32_doctor.ipynb #36c3e2c0
-_OWN_KERNEL = ('if a module is missing there, pip install "brain_tumor_nb[labs,offline]"; then '
-               f'"{sys.executable}" -m ipykernel install --sys-prefix')
+# %% ../nbs/engine/32_doctor.ipynb #0cb9275f
+_OWN_KERNEL = (f'run "{sys.executable}" -m ipykernel install --sys-prefix, and if a module is '
+               'missing, pip install "brain_tumor_nb[labs,offline]"')
 
 
 def _last_line(file):
@@ -235,6 +237,23 @@ def _last_line(file):
     file.seek(0)
     lines = file.read().decode(errors="replace").splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@contextmanager
+def _started(name, seconds, said):
+    "A kernel, which writes into the file `said`, and its client; jupyter_client's own log is off."
+    from jupyter_client.manager import KernelManager
+    quiet = logging.Logger("quiet", logging.CRITICAL + 1)
+    manager = KernelManager(kernel_name=name, log=quiet)
+    manager.start_kernel(stdout=said, stderr=said)
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=seconds)
+        yield manager,client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 def _reply(manager, client, asked, seconds):
@@ -259,24 +278,20 @@ def ask_kernel(code:str,       # statements, such as imports
               )->str:          # the value, as Python writes it
     "What a new kernel answers; `RuntimeError` when it cannot start, dies, fails or is too slow."
     from jupyter_client.kernelspec import NoSuchKernel
-    from jupyter_client.manager import start_new_kernel
     with tempfile.TemporaryFile() as said:
         try:
-            manager,client = start_new_kernel(seconds, name, stdout=said, stderr=said)
-            try:
+            with _started(name, seconds, said) as (manager, client):
                 asked = client.execute(code, user_expressions={"value": value})
                 content = _reply(manager, client, asked, seconds)
-            finally:
-                client.stop_channels()
-                manager.shutdown_kernel(now=True)
         except (NoSuchKernel, RuntimeError, OSError, ValueError) as e:
-            raise RuntimeError(f"{e}; the kernel said: {_last_line(said) or 'nothing'}") from e
+            words = filter(None, (str(e), _last_line(said)))
+            raise RuntimeError("; ".join(words)) from e
     answer = content.get("user_expressions", {}).get("value", content)
     if answer["status"] != "ok":
         raise RuntimeError(f"the kernel says {answer['ename']}: {answer['evalue']}")
     return answer["data"]["text/plain"]
 
-# %% ../nbs/engine/32_doctor.ipynb #aef36e2a
+# %% ../nbs/engine/32_doctor.ipynb #93c5aed2
 _PROBE = ("import brain_tumor_nb, torch",
           "(brain_tumor_nb.__path__[0], torch.ones(3).sum().item())")
 
@@ -293,7 +308,7 @@ def check_kernel(ask=ask_kernel # takes statements and an expression
         raise RuntimeError(f"it imports {there}, this command {here}: {_OWN_KERNEL}")
     return "starts, imports this package and torch, computes"
 
-# %% ../nbs/engine/32_doctor.ipynb #d7ef61ae
+# %% ../nbs/engine/32_doctor.ipynb #dd8490f0
 def check_lab(seats:int,  # kernels that share this machine
               weights,    # finds and checks the weights, and raises what is wrong with them
               open_       # opens the data folder, and raises what is wrong with it

@@ -85,10 +85,11 @@ def test_weights_damaged_or_missing(tmp_path, monkeypatch):
     ([sys.executable, "-c", "import no_such_module"], "No module named 'no_such_module'"),
     ([sys.executable, "-c", "import sys; sys.exit(3)"], "Kernel died before replying"),
     (["/removed/bin/python", "-m", "ipykernel_launcher"], "/removed/bin/python")])
-def test_kernel_that_does_not_start(kernel, argv, words):
+def test_kernel_that_does_not_start(kernel, capfd, argv, words):
     kernel(*argv)
     way = way_out("kernel", check_kernel)
     assert words in way and "-m ipykernel install --sys-prefix" in way
+    assert capfd.readouterr() == ("", "")
 
 
 def test_kernel_that_is_damaged(kernel, tmp_path):
