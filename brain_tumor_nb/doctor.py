@@ -28,7 +28,7 @@ from pathlib import Path
 
 from .pictures import read_manifest
 
-# %% ../nbs/engine/32_doctor.ipynb #85fdab58
+# %% ../nbs/engine/32_doctor.ipynb #b4c6b899
 def tried(what:str, # name of the row
           look      # returns what it found, or raises what is wrong in one line
          )->tuple:  # (what, found, way out or "")
@@ -92,7 +92,7 @@ def check_machine(device,  # torch device
             tried("data", open_),
             ("disk", f"{free:.0f} GB free", "" if free > 1 else too_full)]
 
-# %% ../nbs/engine/32_doctor.ipynb #3f6bb025
+# %% ../nbs/engine/32_doctor.ipynb #8a793d9d
 def check_extras(name:str="brain_tumor_nb",       # an installed package
                  extras:tuple=("labs", "offline") # the extras that must be there too
                 )->str:                           # how many packages are there
@@ -110,7 +110,7 @@ def check_extras(name:str="brain_tumor_nb",       # an installed package
         raise ValueError(f'{"; ".join(wrong)}: pip install "{name}[{",".join(extras)}]"')
     return f"{len(wanted)} packages of {name}[{','.join(extras)}]"
 
-# %% ../nbs/engine/32_doctor.ipynb #bac067d6
+# %% ../nbs/engine/32_doctor.ipynb #ccc5c619
 def check_disk(folder:str|Path, # to write into
                need:float=1     # GB that must be free
               )->str:           # how much is free
@@ -127,7 +127,7 @@ def check_disk(folder:str|Path, # to write into
         raise OSError(f"{folder}: {free:.1f} GB free, needed is {need:g}: free some space")
     return f"{free:.0f} GB free in {Path(folder).resolve()}"
 
-# %% ../nbs/engine/32_doctor.ipynb #8045ed67
+# %% ../nbs/engine/32_doctor.ipynb #32021abc
 _GROUPS = {"": ("memory.max", "memory.current", "inactive_file"),           # version 2, version 1
            "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")}
 
@@ -157,7 +157,7 @@ def container_free(groups:str|Path="/proc/self/cgroup", # the groups of this pro
                     found += _group_free(folder, *_GROUPS[controllers])
     return found
 
-# %% ../nbs/engine/32_doctor.ipynb #b4652412
+# %% ../nbs/engine/32_doctor.ipynb #4379f30b
 KERNEL_GB = 2  # memory of a kernel that runs a lesson, at its peak
 
 
@@ -179,7 +179,7 @@ def check_memory(seats:int,  # kernels that run lessons at once
         raise ValueError(f"{words}: close other programs and kernels, or take fewer seats")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #dc3fc7ae
+# %% ../nbs/engine/32_doctor.ipynb #5ed562ca
 def check_threads(seats:int,  # kernels that compute at once
                   threads:int,# of each, see `torch.get_num_threads`
                   cores:int   # that this process may use, see `joblib.cpu_count`
@@ -191,7 +191,7 @@ def check_threads(seats:int,  # kernels that compute at once
         raise ValueError(f"{words}: set OMP_NUM_THREADS={share} before JupyterLab starts")
     return words
 
-# %% ../nbs/engine/32_doctor.ipynb #f803b424
+# %% ../nbs/engine/32_doctor.ipynb #c786aeef
 _SAMPLE = "126b2740b9d9a0a23c553dadaaad2dc369caebd4b1b329da3cea1b6169ccf7f1"
 
 
@@ -214,7 +214,7 @@ def check_sample(folder:str|Path|None=None # None: the package's own
                          "again (in a checkout: git checkout, or git clean)")
     return "240 slices with masks, whole"
 
-# %% ../nbs/engine/32_doctor.ipynb #aa787bc2
+# %% ../nbs/engine/32_doctor.ipynb #5f54b8ef
 def check_port(port:int=8888 # of this machine
               )->str:        # whether it is free
     "Whether a port can be listened on."
@@ -227,7 +227,7 @@ def check_port(port:int=8888 # of this machine
             return f"{port} is taken, JupyterLab opens the next: use the address that it prints"
     return f"{port} is free"
 
-# %% ../nbs/engine/32_doctor.ipynb #a20b2be9
+# %% ../nbs/engine/32_doctor.ipynb #8a99f397
 _OWN_KERNEL = (f'run "{sys.executable}" -m ipykernel install --sys-prefix, and if a module is '
                'missing, pip install "brain_tumor_nb[labs,offline]"')
 
@@ -291,7 +291,7 @@ def ask_kernel(code:str,       # statements, such as imports
         raise RuntimeError(f"the kernel says {answer['ename']}: {answer['evalue']}")
     return answer["data"]["text/plain"]
 
-# %% ../nbs/engine/32_doctor.ipynb #a81b0b92
+# %% ../nbs/engine/32_doctor.ipynb #2d2a3bcf
 _PROBE = ("import brain_tumor_nb, torch",
           "(brain_tumor_nb.__path__[0], torch.ones(3).sum().item())")
 
@@ -308,7 +308,7 @@ def check_kernel(ask=ask_kernel # takes statements and an expression
         raise RuntimeError(f"it imports {there}, this command {here}: {_OWN_KERNEL}")
     return "starts, imports this package and torch, computes"
 
-# %% ../nbs/engine/32_doctor.ipynb #da2683b5
+# %% ../nbs/engine/32_doctor.ipynb #35b24f27
 def check_lab(seats:int,  # kernels that share this machine
               weights,    # finds and checks the weights, and raises what is wrong with them
               open_       # opens the data folder, and raises what is wrong with it

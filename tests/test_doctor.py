@@ -111,6 +111,12 @@ def test_kernel_that_does_not_answer(kernel):
         ask_kernel("", "1", seconds=1)
 
 
+def test_kernel_that_cannot_import():
+    with pytest.raises(RuntimeError, match="the kernel says ModuleNotFoundError: .*no_such"):
+        ask_kernel("import no_such", "1")
+
+
+@pytest.mark.long
 def test_kernel_that_computes_too_long():
     with pytest.raises(RuntimeError, match="Kernel didn't answer in 3 seconds"):
         ask_kernel("import time; time.sleep(60)", "1", seconds=3)
