@@ -481,15 +481,45 @@ def audit_command(data, against, mapping, least, json_file, html_file):
         click.echo(f"page: {write_audit(found, folder, html_file)}")
 
 
-@cli.command("doctor")
-def doctor_command():
-    "Say what is installed, what is missing, and what to do."
+def _open_data():
+    from brain_tumor_nb.data import MRIFolder, find_data
+    return MRIFolder(find_data())
+
+
+def _open_weights():
+    from brain_tumor_nb.weights import read_weights, weights_file
+    file,sha256 = weights_file("efficientnet_lite0", "offline")
+    read_weights(file, sha256)
+    return f"{file.name}, whole"
+
+
+def _book_rows():
+    "What the whole book needs."
     from brain_tumor_nb.doctor import check_machine, check_packages
     rows = check_packages()
-    if not any(way for what,_,way in rows if what == "torch"):
-        from brain_tumor_nb.data import MRIFolder, find_data
-        from brain_tumor_nb.device import pick_device
-        rows += check_machine(pick_device(), lambda: MRIFolder(find_data()))
+    if any(way for what,_,way in rows if what == "torch"):
+        return rows
+    from brain_tumor_nb.device import pick_device
+    return rows + check_machine(pick_device(), _open_data)
+
+
+def _lab_rows(seats):
+    from brain_tumor_nb.doctor import check_lab
+    return check_lab(seats, _open_weights, _open_data)
+
+
+@cli.command("doctor")
+@click.option("--lab", is_flag=True,
+              help="Ask in about ten seconds whether this machine is ready for a lab: disk, "
+                   "memory, threads, weights, sample, a kernel that starts.")
+@click.option("--seats", type=click.IntRange(1),
+              help="With --lab: kernels that share this machine, such as the students of a "
+                   "server.  [default: 1]")
+def doctor_command(lab, seats):
+    "Say what is installed, what is missing, and what to do."
+    if seats and not lab:
+        raise click.UsageError("--seats is for doctor --lab: add --lab")
+    rows = _lab_rows(seats or 1) if lab else _book_rows()
     for what,found,way in rows:
         advice = f"  →  {way}" if way else ""
         click.echo(f"{'✗' if way else '✓'} {what:34}{found}{advice}")

@@ -76,6 +76,24 @@ def _temporary(tmp_path_factory, monkeypatch):
         yield
 
 
+@pytest.fixture
+def disk(tmp_path):
+    "Mounts a file system in memory of so many kilobytes, returns its folder; `options` such as ro."
+    mounted = []
+    def mount(kilobytes, options="rw"):
+        folder = tmp_path/"disk"
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,{options}",
+                               "tmpfs", folder], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
 @pytest.fixture(scope="session")
 def run():
     "Runs a command of this environment by its name (or `python`) and returns what it printed."

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import resource
-import subprocess
 import sys
 import sysconfig
 import time
@@ -37,24 +36,6 @@ TINY = Config(arch="mobilenet_v3_small", size=32, batch_size=8, epochs=1, lr=1e-
 def noise(tmp_path_factory):
     "Forty pictures of noise in two classes."
     return faults.noise_folder(tmp_path_factory.mktemp("noise")/"data")
-
-
-@pytest.fixture
-def disk(tmp_path):
-    "Mounts a file system in memory of so many kilobytes, returns its folder; `options` such as ro."
-    mounted = []
-    def mount(kilobytes, options="rw"):
-        folder = tmp_path/"disk"
-        folder.mkdir(exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,{options}",
-                               "tmpfs", folder], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        mounted.append(folder)
-        return folder
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
 
 
 @posix
