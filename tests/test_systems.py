@@ -52,9 +52,9 @@ def nameless(node):
     place = {"read_text": 0, "write_text": 1, "open": 2 if isinstance(func, ast.Attribute) else 3}
     if name not in place or of in BINARY or named & {"encoding", None}:
         return False
-    modes = [word.value for word in node.keywords if word.arg == "mode"] + node.args
-    binary = any("b" in str(getattr(part, "value", "")) for mode in modes[-2:]
-                 for part in ast.walk(mode) if isinstance(part, ast.Constant))
+    modes = [part for word in [*node.args, *(word.value for word in node.keywords)]
+             for part in ast.walk(word) if isinstance(part, ast.Constant)]
+    binary = any(re.fullmatch("[rwax+]*b[rwax+]*", str(mode.value)) for mode in modes)
     return len(node.args) <= place[name] and not (name == "open" and binary)
 
 

@@ -2,6 +2,7 @@
 import functools
 import http.server
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -140,3 +141,33 @@ def test_small_already(tool, monkeypatch, capsys, system):
     monkeypatch.setattr(sys, "platform", system)
     assert tool("torch_cpu") == 0
     assert "PyTorch's default build there is for CPUs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".binder/postBuild"])
+def test_images_install_what_make_lab_does(name):
+    "PyTorch for CPUs before the rest, the extras of `make lab`, and the tutorial at the start."
+    text = (ROOT/name).read_text(encoding="utf-8")
+    makefile = (ROOT/"Makefile").read_text(encoding="utf-8")
+    extras = re.search(r"-e \"\.\[([\w,]+)\]", text)[1]
+    assert extras == re.search(r"^\.venv/lab: +extras = (\S+)", makefile, re.M)[1]
+    assert text.index("python tools/torch_cpu.py") < text.index("-e \".[")
+    assert os.name == "nt" or name == "Dockerfile" or os.access(ROOT/name, os.X_OK)
+
+
+def test_dockerfile_fits_the_checkout():
+    "What is copied is there and not ignored; the Python is that of constraints.txt."
+    text = (ROOT/"Dockerfile").read_text(encoding="utf-8")
+    pinned = re.search(r"later (3\.\d+)", (ROOT/"constraints.txt").read_text(encoding="utf-8"))[1]
+    assert re.search(r"^FROM python:(\S+)-slim$", text, re.M)[1] == pinned
+    copied = [word for line in re.findall(r"^COPY (.+) \S+$", text, re.M) for word in line.split()]
+    ignored = (ROOT/".dockerignore").read_text(encoding="utf-8").split()
+    assert len(copied) == 4 and all((ROOT/word).exists() for word in copied)
+    assert not set(copied) & set(ignored) and {".git", ".venv", "runs", "data"} <= set(ignored)
+    assert "nbs/tutorial.ipynb" in text and re.search(r"^USER 1000$", text, re.M)
+
+
+def test_binder_python():
+    "Binder's Python is one that the workflow tests."
+    version = (ROOT/".binder"/"runtime.txt").read_text(encoding="utf-8").strip()
+    workflow = (ROOT/".github"/"workflows"/"test.yml").read_text(encoding="utf-8")
+    assert f'"{version.removeprefix("python-")}"' in re.search(r"python: (\[.+\])", workflow)[1]
