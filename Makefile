@@ -28,7 +28,7 @@ demo: .venv/demo
 	$(bin)/btnb demo --out runs/demo
 
 lab: .venv/lab
-	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" nbs/tutorial.ipynb
+	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/nbs/tutorial.ipynb
 
 check: .venv/test
 	$(bin)/ruff check .

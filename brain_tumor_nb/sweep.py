@@ -130,7 +130,7 @@ def read_plan(path:str|Path, # a TOML file
              )->list[Cell]:  # of the grid, then single ones
     "The cells of a sweep; `ValueError` in one line where the plan cannot be meant."
     try:
-        plan = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        plan = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise ValueError(f"{path} is no TOML file: {e}") from None
     unknown = plan.keys() - {"all", "grid", "cells"}
