@@ -31,12 +31,30 @@ def slices(tmp_path_factory):
     return make_phantom(tmp_path_factory.mktemp("slices")/"phantom", subjects=6, slices=2)
 
 
+STRICT = """
+import sys, warnings
+warnings.filterwarnings("error", category=EncodingWarning, module="brain_tumor_nb")
+from brain_tumor_nb.cli import main
+for words in {commands}:
+    try:
+        main(words)
+    except SystemExit as e:
+        assert not e.code, (words, e.code)
+"""
+
+
 @pytest.fixture(scope="module")
-def trained(slices, tmp_path_factory):
-    "A run folder on it."
-    out = tmp_path_factory.mktemp("runs")/"a"
-    assert btnb("train", slices, "--out", out, *QUICK)[0] == 0
-    return out
+def trained(run, slices, tmp_path_factory):
+    "A run folder on it, made where a file without an encoding is an error of ours."
+    home = tmp_path_factory.mktemp("runs")
+    commands = [["audit", slices, "--html", home/"audit.html", "--json", home/"audit.json"],
+                ["train", slices, "--out", home/"a", *QUICK], ["evaluate", home/"a", slices],
+                ["predict", home/"a", slices], ["clinical", home/"a", "--positive", "yes"],
+                ["card", home/"a"]]
+    words = [[str(word) for word in command] for command in commands]
+    run("python", "-X", "warn_default_encoding", "-c", STRICT.format(commands=words),
+        LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING=None)
+    return home/"a"
 
 
 # Encodings
@@ -67,30 +85,10 @@ def test_every_text_file_names_its_encoding():
     assert silent == []
 
 
-STRICT = """
-import sys, warnings
-warnings.filterwarnings("error", category=EncodingWarning, module="brain_tumor_nb")
-from brain_tumor_nb.cli import main
-for words in {commands}:
-    try:
-        main(words)
-    except SystemExit as e:
-        assert not e.code, (words, e.code)
-"""
-
-
-def test_commands_name_their_encodings(run, slices, trained, tmp_path):
-    "Audit, training, scores, predictions and their pages, where the system's encoding is ASCII."
-    commands = [["audit", slices, "--html", tmp_path/"audit.html", "--json", tmp_path/"a.json"],
-                ["train", slices, "--out", tmp_path/"r", *QUICK],
-                ["evaluate", trained, slices], ["predict", trained, slices],
-                ["clinical", trained, "--positive", "yes"], ["card", trained]]
-    words = [[str(word) for word in command] for command in commands]
-    out = run("python", "-X", "warn_default_encoding", "-c", STRICT.format(commands=words),
-              LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING=None)
-    assert "Traceback" not in out
-    for page in ("audit.html", "r/report.html"):
-        assert not (tmp_path/page).read_text(encoding="utf-8").isascii(), page
+def test_commands_name_their_encodings(trained):
+    "Training and audit ran where the system's encoding is ASCII: their pages are UTF-8."
+    for page in (trained/"report.html", trained.parent/"audit.html"):
+        assert not page.read_text(encoding="utf-8").isascii(), page
 
 
 @pytest.mark.parametrize("codepage", ["cp1252", "cp936"])
@@ -235,8 +233,8 @@ if GUARD:
 """
 
 
-@pytest.mark.parametrize("guard", ["True", pytest.param('__name__ == "__main__"',
-                                                      marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("guard", ["True", '__name__ == "__main__"'])
 def test_jobs_where_processes_are_spawned(run, slices, tmp_path, guard):
     "Windows and macOS start workers afresh: jobs give the same probabilities, with no guard too."
     script = tmp_path/"script.py"
