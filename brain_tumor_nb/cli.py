@@ -251,6 +251,13 @@ def _network(run):
     return Ensemble(Run(run).learners())
 
 
+def _table():
+    "Writes CSV to standard output, in a file or a pipe as UTF-8, like all our tables."
+    if not sys.stdout.isatty():
+        getattr(sys.stdout, "reconfigure", lambda **k: None)(encoding="utf-8")
+    return csv.writer(sys.stdout, lineterminator="\n")
+
+
 @cli.command("predict")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -259,7 +266,7 @@ def predict_command(run, images):
     from brain_tumor_nb.files import predict_files
     net = _network(run)
     classes,files = net.classes,_pictures(images)
-    table = csv.writer(sys.stdout, lineterminator="\n")
+    table = _table()
     table.writerow(["path", "prediction", *(f"prob_{c}" for c in classes), "unfamiliar"])
     marks = {True: "yes", False: "no", None: ""}
     bad = strange = 0
@@ -310,7 +317,7 @@ def explain_command(run, images, out, method):
         raise click.UsageError(f"{out} is a file: choose another folder with --out")
     files = _pictures(images)
     explained = explain_files(run, files, out, method)
-    table = csv.writer(sys.stdout, lineterminator="\n")
+    table = _table()
     table.writerow(["path", "prediction", "probability", "picture"])
     bad = 0
     for path,*found in explained:

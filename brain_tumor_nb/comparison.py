@@ -121,7 +121,8 @@ def _peak_memory():
     "Most memory that this process ever held, megabytes; None where the system does not say."
     status = Path("/proc/self/status")
     if status.exists():             # on Linux getrusage also counts the process that started this
-        line, = [text for text in status.read_text().splitlines() if text.startswith("VmHWM")]
+        lines = status.read_text(encoding="utf-8").splitlines()
+        line, = [text for text in lines if text.startswith("VmHWM")]
         return int(line.split()[1])*1024/1e6
     if sys.platform == "darwin":
         import resource

@@ -626,7 +626,7 @@ def _explained(learners, files, out, method):
             target = torch.tensor([probs.argmax()])
             heat = torch.stack([heat_maps(l, pixels, target, method) for l in learners]).mean(0)
             title = f"{path.name}\n{classes[target]} {100*probs.max():.0f} %"
-            name = f"{path.stem}-{sha256(os.fsencode(path)).hexdigest()[:6]}.png"
+            name = f"{path.stem[:80]}-{sha256(os.fsencode(path)).hexdigest()[:6]}.png"
             picture = write_file(out/name, figure_png(show_heat(pixels, heat, titles=[title],
                                                                 ncols=1, plain=True)))
             yield path, classes[target], float(probs.max()), picture

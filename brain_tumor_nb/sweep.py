@@ -105,15 +105,20 @@ def _grid_cells(grid):
         yield "".join(c if c.isalnum() or c in "._=-" else "_" for c in name), own
 
 # %% ../nbs/engine/16_sweep.ipynb #4b0b7c2c
+def _reserved(name):
+    "Whether Windows keeps the name for a device, with any ending."
+    return re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name.lower())
+
+
 def _check_together(path, cells):
     "`ValueError` for cells of one name, or of other folds than the first."
     names = [c.name.lower() for c in cells]             # some disks take a and A for one
     for cell,name in zip(cells, names):
         if names.count(name) > 1:
             raise ValueError(f"{path} has the cell {cell.name} twice: rename one")
-        if not re.fullmatch(r"\w[\w .,=+-]*", cell.name):
+        if not re.fullmatch(r"\w([\w .,=+-]*[\w,=+-])?", cell.name) or _reserved(cell.name):
             raise ValueError(f"{path}: the cell {cell.name!r} cannot name a folder: use letters, "
-                             "digits, spaces and . , = + -")
+                             "digits, spaces and . , = + -, no space or . at the end")
     folds = {(c.config.folds, c.config.split) for c in cells}
     if len(folds) > 1:
         raise ValueError(f"{path}: folds and split must be the same for all cells, or their "
@@ -125,7 +130,7 @@ def read_plan(path:str|Path, # a TOML file
              )->list[Cell]:  # of the grid, then single ones
     "The cells of a sweep; `ValueError` in one line where the plan cannot be meant."
     try:
-        plan = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        plan = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise ValueError(f"{path} is no TOML file: {e}") from None
     unknown = plan.keys() - {"all", "grid", "cells"}

@@ -112,7 +112,7 @@ def test_stopped_and_resumed(run, slices, tmp_path, how, processes):
     args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6, *several)]
     run("btnb", *args, "--out", tmp_path/"whole")
     resumed = ["train", str(slices), *several, "--resume"]
-    with open(tmp_path/"log", "w") as log:
+    with open(tmp_path/"log", "w", encoding="utf-8") as log:
         for n,signal_ in enumerate(how):
             ended = stopped(resumed if n else args, tmp_path/"part", signal_, log)
             wanted = -signal_ if signal_ == signal.SIGKILL else 130
