@@ -597,8 +597,8 @@ print(f"with the statistics of the head: mean {z.mean():.2f}, standard deviation
 # %% [markdown] answer="head_check"
 # ### BEGIN SOLUTION
 # It does not: air is darker than the head, so the mean of *all* normalised pixels is below 0 (about
-# −1.1), and the standard deviation above 1 (about 1.4). The check measures all pixels, as the network
-# sees them. It is right to stop, because it cannot know what was meant. Statistics of the head are
+# −1.1), and the standard deviation above 1 (about 1.4). The check measures all pixels, as the
+# network sees them. It is right to stop, because it cannot know what was meant. Statistics of the head are
 # a possible choice: the head then has the mean 0, whatever share of a slice is air. Who makes it
 # must write a check for what was meant: mean 0 and deviation 1 over the pixels from 20 upwards.
 # ### END SOLUTION
