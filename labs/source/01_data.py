@@ -86,7 +86,9 @@ def count_classes(folder):
 
 # %% [markdown] hint="count_classes"
 # Hint 3: the line
-# `return {name: folder.targets.count(label) for label, name in enumerate(folder.classes)}`
+# ```python
+# return {name: folder.targets.count(label) for label, name in enumerate(folder.classes)}
+# ```
 
 # %% check="counts_sample"
 counted = count_classes(folder)
@@ -162,15 +164,13 @@ def draw_slice(folder, i, ax):
 
 # %% [markdown] hint="draw_slice"
 # Hint 3: the lines
-# `row = (folder.manifest or {}).get(folder.paths[i], {})`
-#
-# `words = [folder.classes[folder.targets[i]], row.get("plane")]`
-#
-# `ax.imshow(np.asarray(folder.load(i)), cmap="gray", vmin=0, vmax=255)`
-#
-# `ax.set_title(", ".join(word for word in words if word))`
-#
-# `return ax`
+# ```python
+# row = (folder.manifest or {}).get(folder.paths[i], {})
+# words = [folder.classes[folder.targets[i]], row.get("plane")]
+# ax.imshow(np.asarray(folder.load(i)), cmap="gray", vmin=0, vmax=255)
+# ax.set_title(", ".join(word for word in words if word))
+# return ax
+# ```
 
 # %%
 def drawn(folder, i):
@@ -261,9 +261,10 @@ def to_batch(pictures, size):
 
 # %% [markdown] hint="to_batch"
 # Hint 2: the lines
-# `arrays = [np.asarray(resize_image(picture, size)) for picture in pictures]`
-#
-# `return torch.from_numpy(np.stack(arrays))[:, None]`
+# ```python
+# arrays = [np.asarray(resize_image(picture, size)) for picture in pictures]
+# return torch.from_numpy(np.stack(arrays))[:, None]
+# ```
 
 # %% check="batch_shape"
 three = to_batch([folder.load(i) for i in (0, 80, 160)], 32)
@@ -355,7 +356,9 @@ def file_facts(folder):
 
 # %% [markdown] hint="file_facts"
 # Hint 2: the line
-# `return np.array([[f.width, f.height, f.bytes, f.mode != "L"] for f in folder.facts], float)`
+# ```python
+# return np.array([[f.width, f.height, f.bytes, f.mode != "L"] for f in folder.facts], float)
+# ```
 
 # %% check="facts_columns"
 found = np.asarray(file_facts(small), float)
@@ -408,11 +411,11 @@ def file_accuracy(facts, labels, groups):
 
 # %% [markdown] hint="file_accuracy"
 # Hint 3: the lines
-# `tree = DecisionTreeClassifier(random_state=0)`
-#
-# `predicted = cross_val_predict(tree, facts, labels, groups=groups, cv=GroupKFold(5))`
-#
-# `return float((predicted == np.asarray(labels)).mean())`
+# ```python
+# tree = DecisionTreeClassifier(random_state=0)
+# predicted = cross_val_predict(tree, facts, labels, groups=groups, cv=GroupKFold(5))
+# return float((predicted == np.asarray(labels)).mean())
+# ```
 
 # %% check="files_confounded" mistakes="15"
 known = file_accuracy(code_facts(confounded.facts), np.array(confounded.targets),
@@ -477,17 +480,18 @@ def comparable(folder):
 
 # %% [markdown] hint="comparable"
 # Hint 2: the first lines
-# `kinds = [(f.width, f.height, f.mode) for f in folder.facts]`
-#
-# `shared = set(kinds)`
+# ```python
+# kinds = [(f.width, f.height, f.mode) for f in folder.facts]
+# shared = set(kinds)
+# ```
 
 # %% [markdown] hint="comparable"
 # Hint 3: the other lines
-# `for label in range(len(folder.classes)):`
-#
-# `    shared &= {kind for kind, target in zip(kinds, folder.targets) if target == label}`
-#
-# `return [i for i, kind in enumerate(kinds) if kind in shared]`
+# ```python
+# for label in range(len(folder.classes)):
+#     shared &= {kind for kind, target in zip(kinds, folder.targets) if target == label}
+# return [i for i, kind in enumerate(kinds) if kind in shared]
+# ```
 
 # %% check="comparable_keeps"
 assert list(comparable(balanced)) == list(range(len(balanced))), (
@@ -551,7 +555,9 @@ def megabytes(slices, size, channels=1, bytes_each=1):
 
 # %% [markdown] hint="megabytes"
 # Hint 2: the line
-# `return slices*channels*size*size*bytes_each/1e6`
+# ```python
+# return slices*channels*size*size*bytes_each/1e6
+# ```
 
 # %% check="megabytes_uint8"
 assert abs(megabytes(5700, 224) - 286) < 1, (
@@ -588,9 +594,10 @@ def count_planes(folder):
 
 # %% [markdown] hint="count_planes"
 # Hint 2: the lines
-# `planes = [folder.manifest[path]["plane"] for path in folder.paths]`
-#
-# `return Counter((folder.classes[label], plane) for label, plane in zip(folder.targets, planes))`
+# ```python
+# planes = [folder.manifest[path]["plane"] for path in folder.paths]
+# return Counter((folder.classes[label], plane) for label, plane in zip(folder.targets, planes))
+# ```
 
 # %% check="planes_counted"
 counted = count_planes(folder)
@@ -628,11 +635,11 @@ def guess_share(values, labels):
 
 # %% [markdown] hint="guess_share"
 # Hint 2: the lines
-# `pairs = Counter(zip(values, labels))`
-#
-# `best = {v: max(n for (value, _), n in pairs.items() if value == v) for v in set(values)}`
-#
-# `return sum(best.values())/len(values)`
+# ```python
+# pairs = Counter(zip(values, labels))
+# best = {v: max(n for (value, _), n in pairs.items() if value == v) for v in set(values)}
+# return sum(best.values())/len(values)
+# ```
 
 # %% check="guess_small"
 found = guess_share(["axial", "axial", "axial", "coronal"], [0, 0, 1, 2])
@@ -710,17 +717,14 @@ def coloured_files(folder):
 
 # %% [markdown] hint="coloured_files"
 # Hint 3: the lines
-# `found = []`
-#
-# `for path, (file, _) in zip(folder.paths, folder.samples):`
-#
-# `    rgb = np.asarray(Image.open(file).convert("RGB")).astype(int)`
-#
-# `    if (rgb.max(axis=2) - rgb.min(axis=2)).max() > 30:`
-#
-# `        found.append(path)`
-#
-# `return found`
+# ```python
+# found = []
+# for path, (file, _) in zip(folder.paths, folder.samples):
+#     rgb = np.asarray(Image.open(file).convert("RGB")).astype(int)
+#     if (rgb.max(axis=2) - rgb.min(axis=2)).max() > 30:
+#         found.append(path)
+# return found
+# ```
 
 # %% check="coloured_found"
 found = [str(path) for path in coloured_files(mixed)]
@@ -773,9 +777,10 @@ def first_batches(store, n, batch_size=16, seed=0):
 
 # %% [markdown] hint="first_batches"
 # Hint 2: the lines
-# `loader = make_loader(store, range(len(store)), batch_size, shuffle=True, seed=seed)`
-#
-# `return [labels.tolist() for x, labels, index in loader][:n]`
+# ```python
+# loader = make_loader(store, range(len(store)), batch_size, shuffle=True, seed=seed)
+# return [labels.tolist() for x, labels, index in loader][:n]
+# ```
 
 # %% check="first_labels"
 got = [[int(label) for label in batch] for batch in first_batches(store, 3, 16)]
@@ -805,7 +810,9 @@ def lacking_share(batches, classes=3):
 
 # %% [markdown] hint="lacking_share"
 # Hint 2: the line
-# `return sum(len(set(batch)) < classes for batch in batches)/len(batches)`
+# ```python
+# return sum(len(set(batch)) < classes for batch in batches)/len(batches)
+# ```
 
 # %% check="lacking_small"
 found = lacking_share([[0, 1, 2, 1], [0, 0, 2, 2], [1, 1, 1, 1], [2, 1, 0, 0]])

@@ -73,9 +73,10 @@ def train_stats(pixels, train_idx):
 
 # %% [markdown] hint="train_stats"
 # Hint 3: the lines
-# `x = pixels[train_idx].double()/255`
-#
-# `return x.mean().item(), x.std(correction=0).item()`
+# ```python
+# x = pixels[train_idx].double()/255
+# return x.mean().item(), x.std(correction=0).item()
+# ```
 
 # %% check="stats_mean"
 four = torch.tensor([0, 51, 102, 255], dtype=torch.uint8).reshape(2, 1, 1, 2)
@@ -159,9 +160,10 @@ def seen_stats(pictures, prepare):
 
 # %% [markdown] hint="seen_stats"
 # Hint 2: the lines
-# `x = torch.stack([prepare(picture) for picture in pictures]).double()/255`
-#
-# `return x.mean().item(), x.std(correction=0).item()`
+# ```python
+# x = torch.stack([prepare(picture) for picture in pictures]).double()/255
+# return x.mean().item(), x.std(correction=0).item()
+# ```
 
 # %% check="seen_flat"
 flat = [Image.new("L", (192, 192), grey) for grey in (51, 153)]
@@ -212,7 +214,9 @@ def normalise(x, mean, std):
 
 # %% [markdown] hint="normalise"
 # Hint 3: the line
-# `return ((x.float()/255 - mean)/std).expand(-1, 3, -1, -1)`
+# ```python
+# return ((x.float()/255 - mean)/std).expand(-1, 3, -1, -1)
+# ```
 
 # %% check="normal_shape"
 z = normalise(store.pixels[:5], .2, .1)
@@ -266,13 +270,12 @@ def must_be_normal(z, tol=.02):
 
 # %% [markdown] hint="must_be_normal"
 # Hint 2: the lines
-# `mean, std = z.mean().item(), z.std(correction=0).item()`
-#
-# `if abs(mean) > tol or abs(std - 1) > tol:`
-#
-# `    raise ValueError(f"not normalised: mean {mean:.3f}, standard deviation {std:.3f}")`
-#
-# `return mean, std`
+# ```python
+# mean, std = z.mean().item(), z.std(correction=0).item()
+# if abs(mean) > tol or abs(std - 1) > tol:
+#     raise ValueError(f"not normalised: mean {mean:.3f}, standard deviation {std:.3f}")
+# return mean, std
+# ```
 
 # %%
 normal = torch.linspace(-1, 1, 1001, dtype=torch.float64)*3**.5     # mean 0, deviation 1
@@ -370,20 +373,22 @@ def stream_stats(batches):
 # Keep no list of batches.
 
 # %% [markdown] hint="stream_stats"
-# Hint 2: in the loop
-# `x = x.double()/255`
-#
-# `number += x.numel()`
-#
-# `total += x.sum().item()`
-#
-# `squares += x.square().sum().item()`
+# Hint 2: the loop
+# ```python
+# number, total, squares = 0, 0., 0.
+# for x in batches:
+#     x = x.double()/255
+#     number += x.numel()
+#     total += x.sum().item()
+#     squares += x.square().sum().item()
+# ```
 
 # %% [markdown] hint="stream_stats"
 # Hint 3: after the loop
-# `mean = total/number`
-#
-# `return mean, (squares/number - mean**2)**.5`
+# ```python
+# mean = total/number
+# return mean, (squares/number - mean**2)**.5
+# ```
 
 # %%
 class Watched:
@@ -484,7 +489,9 @@ def flip_some(x, draws):
 
 # %% [markdown] hint="flip_some"
 # Hint 3: the line
-# `return torch.where((draws < .5)[:, None, None, None], x.flip(-1), x)`
+# ```python
+# return torch.where((draws < .5)[:, None, None, None], x.flip(-1), x)
+# ```
 
 # %% check="flip_which"
 x = torch.arange(3*1*2*2).reshape(3, 1, 2, 2)
@@ -560,11 +567,11 @@ def head_stats(pixels, train_idx, least=20):
 
 # %% [markdown] hint="head_stats"
 # Hint 2: the lines
-# `x = pixels[train_idx]`
-#
-# `x = x[x >= least].double()/255`
-#
-# `return Stats((x.mean().item(),), (x.std(correction=0).item(),))`
+# ```python
+# x = pixels[train_idx]
+# x = x[x >= least].double()/255
+# return Stats((x.mean().item(),), (x.std(correction=0).item(),))
+# ```
 
 # %% check="head_mean"
 six = torch.tensor([19, 20, 40, 60, 200, 255], dtype=torch.uint8).reshape(3, 1, 1, 2)
@@ -598,9 +605,10 @@ print(f"with the statistics of the head: mean {z.mean():.2f}, standard deviation
 # ### BEGIN SOLUTION
 # It does not: air is darker than the head, so the mean of *all* normalised pixels is below 0 (about
 # −1.1), and the standard deviation above 1 (about 1.4). The check measures all pixels, as the
-# network sees them. It is right to stop, because it cannot know what was meant. Statistics of the head are
-# a possible choice: the head then has the mean 0, whatever share of a slice is air. Who makes it
-# must write a check for what was meant: mean 0 and deviation 1 over the pixels from 20 upwards.
+# network sees them. It is right to stop, because it cannot know what was meant. Statistics of the
+# head are a possible choice: the head then has the mean 0, whatever share of a slice is air. Who
+# makes it must write a check for what was meant: mean 0 and deviation 1 over the pixels from 20
+# upwards.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -645,9 +653,10 @@ class Brighter(nn.Module):
 
 # %% [markdown] hint="Brighter"
 # Hint 2: the lines
-# `factor = .8 + .4*torch.rand(len(x))`
-#
-# `return x*factor[:, None, None, None]`
+# ```python
+# factor = .8 + .4*torch.rand(len(x))
+# return x*factor[:, None, None, None]
+# ```
 
 # %% check="brighter_range"
 factors = Brighter()(torch.full((500, 1, 2, 2), .5))[:, 0, 0, 0]/.5
@@ -688,7 +697,9 @@ def bright_view(x, brighter, stats):
 
 # %% [markdown] hint="bright_view"
 # Hint 2: the line
-# `return Normalize(stats)(brighter(x.float()/255))`
+# ```python
+# return Normalize(stats)(brighter(x.float()/255))
+# ```
 
 # %%
 class Times(nn.Module):
