@@ -2,7 +2,8 @@
 # # Lab 6: evaluation
 # > What may be said of a model, and how sure is it?
 #
-# You need [lesson 6](../../nbs/06_evaluation.ipynb). 80 minutes, 20 marks, offline, no graphics card.
+# You need [lesson 6](../../nbs/06_evaluation.ipynb). 80 minutes, 20 marks, offline, no graphics
+# card.
 #
 # - Write your answers where it says *Your answer here*. Leave the other code cells as they are.
 # - Below each answer are *checks*, one mark each. Run them: a check that says nothing has passed,
@@ -445,9 +446,9 @@ for k_7, n_7, wanted_7 in ((50, 50, (.929, 1)), (0, 20, (0, .161)), (160, 200, (
 # ## 8 A report
 #
 # Now put it together. Write `report`: accuracy, sensitivity and specificity, each with the 95 %
-# interval over *patients*. The bootstrap draws patients; `bootstrap_weights(patient)` of the library
-# does the drawing. Its result has 1,000 rows, one per resample, and one column per slice: how often
-# the slice counts. Each interval goes from the quantile 0.025 to the quantile 0.975 of the 1,000
+# interval over *patients*. The bootstrap draws patients: the library's `bootstrap_weights(patient)`
+# does it. Its result has 1,000 rows, one per resample, and one column per slice: how often the
+# slice counts. Each interval goes from the quantile 0.025 to the quantile 0.975 of the 1,000
 # scores.
 
 # %% task="report"
@@ -614,8 +615,8 @@ threshold_9, sens_9, spec_9 = [float(v) for v in transfer(y_9, p_9, who_9, .9)]
 wanted_9 = ((p_9[~even_9 & y_9] >= threshold_9).mean(), (p_9[~even_9 & ~y_9] < threshold_9).mean())
 assert np.allclose([sens_9, spec_9], wanted_9, atol=1e-6), (
     f"at your threshold the odd patients have the sensitivity {wanted_9[0]:.3f} and the "
-    f"specificity {wanted_9[1]:.3f}, and you give {sens_9:.3f} and {spec_9:.3f}: are patients in it "
-    "on whom the threshold was chosen?")
+    f"specificity {wanted_9[1]:.3f}, and you give {sens_9:.3f} and {spec_9:.3f}: are there "
+    "patients among them on whom the threshold was chosen?")
 
 # %% [markdown]
 # ### Exercise 3: how many resamples?
@@ -704,6 +705,6 @@ for sens_11, spec_11 in ((.9, .8), (.5, .99), (1, .5)):
     value_11 = float(half_prevalence(sens_11, spec_11))
     hits_11, alarms_11 = sens_11*value_11, (1 - spec_11)*(1 - value_11)
     assert abs(hits_11 - alarms_11) < 1e-6 and value_11 > 0, (
-        f"for sensitivity {sens_11} and specificity {spec_11} you find {value_11:.3f}, and hits and "
-        "false alarms are not equal there")
+        f"for sensitivity {sens_11} and specificity {spec_11} you find {value_11:.3f}, and hits "
+        "and false alarms are not equal there")
 ### END HIDDEN TESTS
