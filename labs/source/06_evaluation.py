@@ -327,16 +327,20 @@ assert min(size_5) >= 100 and len(colours_5) > 10, (
     "is empty or too small. Write it before it is shown or closed")
 
 # %% check="roc_curve"
-def longest_line(ax):
-    "x and y of the line with the most points, from left to right."
-    x, y = max((line.get_xydata() for line in ax.lines), key=len).T
+def from_left(line):
+    "x and y of a line, from left to right."
+    x, y = line.get_xydata().T
     return (x[::-1], y[::-1]) if x[0] > x[-1] else (x, y)
 
 y_5, p_5 = scores_of(400)
-line_5 = longest_line(draw_roc(y_5, p_5, Path(tempfile.mkdtemp())/"roc.png"))
+wanted_5 = roc_auc_score(y_5, p_5)
+ax_5 = draw_roc(y_5, p_5, Path(tempfile.mkdtemp())/"roc.png")
 plt.close()
-area_5, wanted_5 = np.trapezoid(line_5[1], line_5[0]), roc_auc_score(y_5, p_5)
-assert len(line_5[0]) >= 20, f"your line has {len(line_5[0])} points: take more thresholds"
+assert hasattr(ax_5, "lines"), f"`draw_roc` should return its axes, and it returns {ax_5!r}"
+lines_5 = [from_left(line) for line in ax_5.lines if len(line.get_xdata()) >= 20]
+assert lines_5, "there is no line of 20 points or more: draw one line, for many thresholds"
+line_5 = min(lines_5, key=lambda line: abs(np.trapezoid(line[1], line[0]) - wanted_5))
+area_5 = np.trapezoid(line_5[1], line_5[0])
 assert abs(area_5 - wanted_5) < .02, (
     f"the area under your line is {area_5:.3f}, and under the ROC curve of these slices it is "
     f"{wanted_5:.3f}. 1 minus that ({1 - wanted_5:.3f}) means that x and y are exchanged")
@@ -348,6 +352,7 @@ assert np.allclose([line_5[0][0], line_5[1][0], line_5[0][-1], line_5[1][-1]], [
 # %% check="roc_names"
 ax_5 = draw_roc(*scores_of(50), Path(tempfile.mkdtemp())/"roc.png")
 plt.close()
+assert hasattr(ax_5, "get_xlabel"), f"`draw_roc` should return its axes, and returns {ax_5!r}"
 named_5 = ax_5.get_xlabel(), ax_5.get_ylabel(), ax_5.get_title()
 assert "specificity" in named_5[0].lower() and "sensitivity" in named_5[1].lower(), (
     f"the axes are named {named_5[0]!r} and {named_5[1]!r}: a reader must see which is "
@@ -519,7 +524,7 @@ assert .62 < ends_8[0] < .74 and .85 < ends_8[1] < .93, (
 ### BEGIN HIDDEN TESTS
 for name_8 in ("sensitivity", "specificity"):
     value_8, low_8, high_8 = [float(v) for v in found_8[name_8]]
-    assert value_8 == .8 and .58 < low_8 < .72 and .88 < high_8 < .99, (
+    assert abs(value_8 - .8) < 1e-6 and .58 < low_8 < .72 and .88 < high_8 < .99, (
         f"20 of 25 are right, and your {name_8} is {value_8:.3f} ({low_8:.3f} to {high_8:.3f}): "
         "it should be near 0.80 (0.64 to 0.96), since it rests on 25 slices only")
 ### END HIDDEN TESTS
@@ -601,7 +606,7 @@ assert reached_9 >= .9, (
     f"at your threshold {threshold_9:.3f} the sensitivity on the even patients is {reached_9:.3f}, "
     "and 0.9 was wanted")
 passed_9 = int(((p_9 < best_9) & (p_9 >= threshold_9) & even_9).sum())
-assert passed_9 <= 2, (
+assert passed_9 <= 4, (
     f"your threshold {threshold_9:.3f} could be higher: {passed_9} slices of even patients lie "
     "between it and the highest one that reaches 0.9, and each false alarm among them is needless")
 ### BEGIN HIDDEN TESTS
