@@ -652,6 +652,41 @@ assert found_7 == {"loss", "accuracy"}, f"in the first epoch you say {found_7 or
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# ## 8 A checkpoint
+#
+# If a network overfits, its last epoch is not its best. So its weights are kept when an epoch is
+# the best so far, and training goes on. Write `snapshot`: the weights as they are *now*. They must
+# stay so when the network learns on.
+
+# %% task="snapshot"
+def snapshot(net):
+    "A dictionary from the names of `net.state_dict()` to tensors with the weights of now."
+    ### BEGIN SOLUTION
+    return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
+    ### END SOLUTION
+
+# %% [markdown] hint="snapshot"
+# Hint 1: where to look
+# `net.state_dict()` gives names and tensors. These are the weights themselves, not copies: the
+# next step of the optimiser changes them. See `copy_weights` in *The best epoch* of the lesson.
+
+# %% [markdown] hint="snapshot"
+# Hint 2: the line
+# `return {name: tensor.clone() for name, tensor in net.state_dict().items()}`
+
+# %% check="snapshot_stays"
+net_8 = nn.Linear(4, 3)
+wanted_8 = net_8.weight.detach().tolist()
+kept_8 = snapshot(net_8)
+assert set(kept_8) == {"weight", "bias"}, (
+    f"the names are {sorted(kept_8)}, and those of the network are weight and bias")
+with torch.no_grad():
+    net_8.weight += 1                               # as if the network learnt on
+assert np.allclose(kept_8["weight"].tolist(), wanted_8), (
+    "the network learnt on, and the weights that you kept changed with it: you have kept another "
+    "name for the same numbers. At the end you would save the last epoch and believe it is the best")
+
+# %% [markdown]
 # ## From the lesson's exercises
 #
 # ### Exercise 1: validate on slices that were rotated
@@ -663,17 +698,17 @@ assert found_7 == {"loss", "accuracy"}, f"in the first epoch you say {found_7 or
 # %%
 torch.manual_seed(0)
 trained = small_net()
-optimizer_8 = torch.optim.SGD(trained.parameters(), lr=.01, momentum=.9)
-train_8 = make_loader(store, split.train, 16, shuffle=True)
-valid_8 = make_loader(store, split.valid, 64)
+optimizer_e = torch.optim.SGD(trained.parameters(), lr=.01, momentum=.9)
+train_e = make_loader(store, split.train, 16, shuffle=True)
+valid_e = make_loader(store, split.valid, 64)
 for epoch in range(12):
-    train_epoch(trained, train_8, train_transform(stats), optimizer_8, keys=(0, epoch))
-usual = validate(trained, valid_8, valid_transform(stats))[1]
+    train_epoch(trained, train_e, train_transform(stats), optimizer_e, keys=(0, epoch))
+usual = validate(trained, valid_e, valid_transform(stats))[1]
 print(f"as it should be: about {usual:.1f}")
 
 # %% task="five"
 ### BEGIN SOLUTION
-five = [validate(trained, valid_8, train_transform(stats))[1] for _ in range(5)]
+five = [validate(trained, valid_e, train_transform(stats))[1] for _ in range(5)]
 ### END SOLUTION
 
 # %% [markdown] hint="five"
@@ -682,15 +717,15 @@ five = [validate(trained, valid_8, train_transform(stats))[1] for _ in range(5)]
 
 # %% [markdown] hint="five"
 # Hint 2: the line
-# `five = [validate(trained, valid_8, train_transform(stats))[1] for _ in range(5)]`
+# `five = [validate(trained, valid_e, train_transform(stats))[1] for _ in range(5)]`
 
 # %% check="five_scores"
-right_8 = [float(v)*len(split.valid) for v in five]
-assert len(right_8) == 5, f"there are {len(right_8)} accuracies, and five were asked for"
-assert all(abs(v - round(v)) < 1e-3 and 0 <= v <= len(split.valid) for v in right_8), (
+right_e = [float(v)*len(split.valid) for v in five]
+assert len(right_e) == 5, f"there are {len(right_e)} accuracies, and five were asked for"
+assert all(abs(v - round(v)) < 1e-3 and 0 <= v <= len(split.valid) for v in right_e), (
     f"{[round(float(v), 3) for v in five]} are not all accuracies on {len(split.valid)} slices: "
     "take the second result of `validate`")
-assert len(set(right_8)) > 1, (
+assert len(set(right_e)) > 1, (
     f"all five accuracies are {float(five[0]):.3f}: the transform does nothing random, or you "
     "validated once and repeated the number")
 
