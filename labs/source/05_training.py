@@ -2,7 +2,7 @@
 # # Lab 5: training
 # > Write the loop yourself, and know what its numbers mean.
 #
-# You need [lesson 5](../../nbs/05_training.ipynb). 80 minutes, 20 marks, offline, no graphics card.
+# You need [lesson 5](../../nbs/05_training.ipynb). 90 minutes, 20 marks, offline, no graphics card.
 #
 # - Write your answers where it says *Your answer here*. Leave the other code cells as they are.
 # - Below each answer are *checks*, one mark each. Run them: a check that says nothing has passed,
@@ -684,7 +684,7 @@ with torch.no_grad():
     net_8.weight += 1                               # as if the network learnt on
 assert np.allclose(kept_8["weight"].tolist(), wanted_8), (
     "the network learnt on, and the weights that you kept changed with it: you have kept another "
-    "name for the same numbers. At the end you would save the last epoch and believe it is the best")
+    "name for the same numbers. At the end you would save the last epoch and take it for the best")
 
 # %% [markdown]
 # ## From the lesson's exercises

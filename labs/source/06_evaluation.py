@@ -2,7 +2,7 @@
 # # Lab 6: evaluation
 # > What may be said of a model, and how sure is it?
 #
-# You need [lesson 6](../../nbs/06_evaluation.ipynb). 80 minutes, 20 marks, offline, no graphics
+# You need [lesson 6](../../nbs/06_evaluation.ipynb). 90 minutes, 20 marks, offline, no graphics
 # card.
 #
 # - Write your answers where it says *Your answer here*. Leave the other code cells as they are.
@@ -38,7 +38,7 @@ folder = MRIFolder(find_data("sample"))
 pixels = PixelStore(folder, size=16).pixels.numpy().reshape(len(folder), -1)/255
 truth = np.array([path.startswith("glioma/") for path in folder.paths])
 patient = np.asarray(find_groups(folder))
-prob = cross_val_predict(LogisticRegression(C=.1, max_iter=1000), pixels, truth, groups=patient,
+prob = cross_val_predict(LogisticRegression(max_iter=1000), pixels, truth, groups=patient,
                          cv=StratifiedGroupKFold(5), method="predict_proba")[:, 1]
 print(len(truth), "slices of", len(set(patient)), "patients,", truth.sum(), "with a glioma")
 
