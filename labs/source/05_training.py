@@ -571,9 +571,9 @@ assert abs(row_6["valid_loss"] - math.log(3)) < .15 and abs(right_6 - round(righ
 # %% check="run_seed" mistakes="4"
 twice_6 = [run(3, epochs=2)[-1]["train_loss"] for _ in range(2)]
 assert twice_6[0] == twice_6[1], (
-    f"the same seed twice, and after two epochs the training loss is {twice_6[0]:.4f} and "
-    f"{twice_6[1]:.4f}. Something random does not depend on the seed: nobody can repeat this run, "
-    "or tell a better setting from better luck. Which weights did the network begin with?")
+    "run(3, epochs=2) twice, the same seed, and the training loss of the last epoch differs. "
+    "Something random does not depend on the seed: nobody can repeat this run, or tell a better "
+    "setting from better luck. Which weights did the network begin with?")
 ### BEGIN HIDDEN TESTS
 assert run(4, epochs=2)[-1]["train_loss"] != twice_6[0], (
     "the seeds 3 and 4 give the same training loss: your function does not use its argument `seed`")
