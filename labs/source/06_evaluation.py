@@ -123,12 +123,10 @@ pair_1 = float(found_1["ppv"]), float(found_1["npv"])
 assert np.allclose(pair_1, [6/7, 9/11], atol=1e-6), (
     f"of 7 slices called tumour 6 have one, of 11 called without 9 have none: you find "
     f"{pair_1[0]:.3f} and {pair_1[1]:.3f}. Both are shares of the slices of one *prediction*")
-### BEGIN HIDDEN TESTS
 value_1 = shares(*made_up(tp=0, fn=4, fp=0, tn=6))["ppv"]
 assert value_1 is None or np.isnan(value_1), (
     f"no slice is called tumour, and you say that the share of right ones is {value_1}: a share "
     "of no slices is not a number")
-### END HIDDEN TESTS
 
 # %% [markdown]
 # ## 2 Accuracy over batches
@@ -344,10 +342,8 @@ area_5 = np.trapezoid(line_5[1], line_5[0])
 assert abs(area_5 - wanted_5) < .02, (
     f"the area under your line is {area_5:.3f}, and under the ROC curve of these slices it is "
     f"{wanted_5:.3f}. 1 minus that ({1 - wanted_5:.3f}) means that x and y are exchanged")
-### BEGIN HIDDEN TESTS
 assert np.allclose([line_5[0][0], line_5[1][0], line_5[0][-1], line_5[1][-1]], [0, 0, 1, 1],
                    atol=.03), "the curve should go from (0, 0) to (1, 1): take all thresholds"
-### END HIDDEN TESTS
 
 # %% check="roc_names"
 ax_5 = draw_roc(*scores_of(50), Path(tempfile.mkdtemp())/"roc.png")
@@ -521,13 +517,11 @@ assert len(ends_8) == 2, (
 assert .62 < ends_8[0] < .74 and .85 < ends_8[1] < .93, (
     f"40 of 50 slices of 50 patients are right, and your interval is {ends_8[0]:.3f} to "
     f"{ends_8[1]:.3f}; it should be near 0.68 to 0.90. Take the middle 95 % of the resamples")
-### BEGIN HIDDEN TESTS
 for name_8 in ("sensitivity", "specificity"):
     value_8, low_8, high_8 = [float(v) for v in found_8[name_8]]
     assert abs(value_8 - .8) < 1e-6 and .58 < low_8 < .72 and .88 < high_8 < .99, (
         f"20 of 25 are right, and your {name_8} is {value_8:.3f} ({low_8:.3f} to {high_8:.3f}): "
         "it should be near 0.80 (0.64 to 0.96), since it rests on 25 slices only")
-### END HIDDEN TESTS
 
 # %% check="report_patients" mistakes="14"
 pair_8 = made_up(tp=12, fn=4, fp=3, tn=11)
