@@ -18,7 +18,8 @@ BROWSER = next(filter(None, map(shutil.which, ["google-chrome", "chromium", "chr
                None)
 EXPORTS = "nbdev.nbdev_export()"        # the last cell of a lesson is for its authors
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SETTINGS = {"notebook-extension/tracker": {"windowingMode": "none"},        # all cells in the page
+SETTINGS = {"notebook-extension/tracker": {"windowingMode": "none",         # all cells in the page
+                                           "scrollPastLastCell": False},
             "apputils-extension/notification": {"fetchNews": "false"}}
 
 
@@ -43,8 +44,10 @@ class Server:
         for session in self.ask("sessions"):
             self.ask(f"sessions/{session['id']}", "DELETE")
         for left in (self.home/"temporary").iterdir():
-            shutil.rmtree(left, ignore_errors=True)
-            left.unlink(missing_ok=True) if left.is_file() else None
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -227,10 +230,11 @@ SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell')]
     .map(cell => [...cell.querySelector('.jp-OutputArea').children]
     .filter(output => output.matches('.jp-OutputArea-child')).map(output => {
         const box = o => o.getBoundingClientRect(), images = [...output.querySelectorAll('img')],
+              seen = o => o.checkVisibility({checkVisibilityCSS: true}),
               widget = output.querySelector('.jp-OutputArea-output .jupyter-widgets');
         return {
             picture: images.some(o => o.naturalWidth > 50 && box(o).height > 4),
-            broken: images.filter(o => o.complete && !o.naturalWidth && o.offsetParent)
+            broken: images.filter(o => o.complete && !o.naturalWidth && seen(o))
                           .map(o => o.alt || o.src.slice(0, 60)),
             widget: !!output.querySelector('.jp-OutputArea-output.lm-mod-hidden')  // was closed
                 || !!widget && box(widget).width > 4 && box(widget).height > 4

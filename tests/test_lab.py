@@ -32,13 +32,6 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("handed_out", labs)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    "One JupyterLab for all notebooks, each of which ends its kernel."
-    with serve(tmp_path_factory.mktemp("lab")) as running:
-        yield running
-
-
 @pytest.fixture
 def lab(tmp_path):
     "Address of a JupyterLab of its own on tmp_path/nbs: all cells in the page."
@@ -61,9 +54,16 @@ def chrome(request):
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def server(chrome, tmp_path_factory):
+    "One JupyterLab for all notebooks; each has a kernel of its own, which ends with its test."
+    with serve(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
 @pytest.fixture
 def page(chrome, server):
-    "A page, and what the browser's console said about widgets in `page.said`."
+    "A page; `page.said` holds the errors of the browser's console."
     page = chrome.new_page(viewport={"width": 1300, "height": 1000})
     page.said = []
     page.on("console", lambda m: page.said.append(m.text) if m.type == "error" else None)
