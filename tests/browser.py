@@ -196,9 +196,15 @@ def shape(line):
     return re.sub(r"[\d.,:%|/\\#=█▏▎▍▌▋▊▉ -]+", "", line)
 
 
+def is_widget(output):
+    "Whether an output is a widget; a picture may stand in for it where there is no front end."
+    return WIDGET in output.get("data", {})
+
+
 def is_picture(output):
     "Whether an output is a picture."
-    return any(kind.startswith("image/") for kind in output.get("data", {}))
+    return not is_widget(output) and any(kind.startswith("image/")
+                                         for kind in output.get("data", {}))
 
 
 def cell_faults(cells, lines=30):
@@ -210,7 +216,7 @@ def cell_faults(cells, lines=30):
             plain = "".join(data.get("text/plain", ""))
             if output["output_type"] == "error":
                 found.append((k, f"error: {output['ename']}: {output['evalue']}"))
-            if WIDGET not in data and re.match(r"[A-Z]\w+\((children|value|layout)=", plain):
+            if not is_widget(output) and re.match(r"[A-Z]\w+\((children|value|layout)=", plain):
                 found.append((k, f"a widget became text: {plain[:60]}"))
         for stream, text in texts(cell):
             steps = Counter(shape(line) for line in re.split(r"[\r\n]+", text) if line.strip())
@@ -250,7 +256,7 @@ def output_faults(output, seen):
     found = [f"a broken picture: {name}" for name in seen["broken"]]
     if is_picture(output) and not seen["picture"]:
         found.append("a picture is missing")
-    if WIDGET in output.get("data", {}) and not seen["widget"]:
+    if is_widget(output) and not seen["widget"]:
         found.append(f"a widget is not drawn: {seen['text']}")
     return found
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import (BROWSER, cell_faults, is_picture, page_faults, photograph, put, run_all, save,
-                     serve, watch)
+from browser import (BROWSER, cell_faults, is_picture, is_widget, page_faults, photograph, put,
+                     run_all, save, serve, watch)
 
 from brain_tumor_nb.data import MRIFolder, find_data
 from brain_tumor_nb.desk import KEYS, draw_study, load_readings
@@ -99,7 +99,8 @@ def test_in_jupyterlab(server, page, name, tmp_path):
     assert stored or name != "tutorial.ipynb", f"{name} stores no picture"
     faults, cells = faults_of(server, page, name, content, tmp_path)
     assert not faults, faults
-    made = sum(is_picture(output) for cell in cells for output in cell["outputs"])
+    made = sum(is_picture(output) or is_widget(output)      # drawn where a picture was stored
+               for cell in cells for output in cell["outputs"])
     assert made >= stored, f"{stored} pictures are stored, {made} were made"
 
 
