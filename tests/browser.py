@@ -237,7 +237,7 @@ SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell')]
     .filter(output => output.matches('.jp-OutputArea-child')).map(output => {
         const box = o => o.getBoundingClientRect(), images = [...output.querySelectorAll('img')],
               seen = o => o.checkVisibility({checkVisibilityCSS: true}),
-              widget = output.querySelector('.jp-OutputArea-output .jupyter-widgets');
+              widget = output.querySelector('.jp-OutputArea-output > *');
         return {
             picture: images.some(o => o.naturalWidth > 50 && box(o).height > 4),
             broken: images.filter(o => o.complete && !o.naturalWidth && seen(o))
