@@ -113,7 +113,7 @@ def test_student_edition(server, page, handed_out, tmp_path):
     assert re.fullmatch("error: NotImplementedError: .{10,100}", said[0]), said
 
 
-WRONG = [       # cells of a bad notebook, and what is to be said of each: "" for nothing
+WRONG = [       # cells of a bad notebook, and what is to be said of each
     ("""
 import os
 import sys
@@ -164,7 +164,7 @@ def test_faults_are_seen(server, page):
         said = [text for at, text in found if at == k]
         assert len(said) == len(expected), (k, said)
         assert all(map(str.startswith, said, expected)), (k, said)
-    page.keyboard.press("Enter")
+    page.locator(".jp-Stdin-input").press("Enter")
     waiting, _ = watch(page, book)
     assert len(waiting) == 1 and waiting[0].startswith("a dialog waits: Kernel Restarting")
 
