@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -75,8 +76,11 @@ def page(chrome, server):
 
 def content_of(name):
     "A notebook of nbs, or a lab in its solved edition."
-    path = LABS/name.removeprefix("labs/") if name.startswith("labs/") else NBS/name
-    return json.loads(path.read_text(encoding="utf-8"))
+    if name.startswith("labs/"):
+        sys.path.insert(0, str(ROOT/"tools"))
+        import labs
+        return labs.instructor(Path(name).stem)
+    return json.loads((NBS/name).read_text(encoding="utf-8"))
 
 
 def faults_of(server, page, name, content, folder):

@@ -84,7 +84,7 @@ def test_marks_and_time_limit(tiny, tmp_path):
     assert said == {"double_two": "AssertionError: double(3) should be 6"}
     out = "".join(cell.source for cell in grade_labs.release(tiny, "tiny").cells)
     assert "2*x" not in out and "x*x" not in out and "double(0)" not in out
-    assert out.count("raise NotImplementedError()") == 2 and "<summary>Hint: multiply" in out
+    assert out.count("raise NotImplementedError(") == 2 and "<summary>Hint: multiply" in out
 
     labs.make_course(tiny)                                          # again: marks stay
     write(tmp_path, TINY.replace("double_hidden", "double_other"))
