@@ -27,13 +27,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 from brain_tumor_nb.data import MRIFolder, PixelStore, find_data
 from brain_tumor_nb.duplicates import near_pairs, thumbnails
 from brain_tumor_nb.figures import show_slices, use_style
 from brain_tumor_nb.normalization import channel_stats, train_transform, valid_transform
-from brain_tumor_nb.splitting import (Split, connected_groups, find_groups, leaks, make_folds,
-                                      make_split, read_subjects)
+from brain_tumor_nb.splitting import (connected_groups, find_groups, leaks, make_folds, make_split,
+                                      read_subjects)
 
 use_style()
 folder = MRIFolder(find_data("sample"))
@@ -130,8 +130,9 @@ def join_pairs(n, pairs):
 
 # %% [markdown] hint="join"
 # Hint 3: the loop
-# `for i, j in pairs:`, then `new, old = groups[i], groups[j]`, then `groups = [new if group ==
-# old else group for group in groups]`. After the loop: `return groups`.
+# `for i, j in pairs:`, then `new, old = groups[i], groups[j]`, then
+# `groups = [new if group == old else group for group in groups]`. After the loop:
+# `return groups`.
 
 # %%
 def together(groups):
@@ -307,8 +308,8 @@ def leak_share(train, valid, groups):
 
 # %% [markdown] hint="leak"
 # Hint 2: the lines
-# `trained = {groups[i] for i in train}` and `return sum(groups[i] in trained for i in
-# valid)/len(valid)`.
+# `trained = {groups[i] for i in train}` and
+# `return sum(groups[i] in trained for i in valid)/len(valid)`.
 
 # %% check="leak_half"
 found = leak_share([0, 1, 2], [3, 4], [0, 0, 1, 1, 2])
@@ -373,6 +374,7 @@ def make_sets(store, split, stats):
             Slices(store, split.valid, valid_transform(stats)))
     ### END SOLUTION
     ### BEGIN MISTAKE 1
+    from torch.utils.data import Subset
     images = Slices(store, range(len(store)), train_transform(stats))
     return Subset(images, split.train), Subset(images, split.valid)
     ### END MISTAKE
@@ -488,8 +490,8 @@ random_leak = leaks(by_chance, patients).share
 
 # %% [markdown] hint="random_leak"
 # Hint 2: the lines
-# `by_chance = make_split(folder, find_groups(folder, "random"))`, then `random_leak =
-# leaks(by_chance, patients).share`.
+# `by_chance = make_split(folder, find_groups(folder, "random"))`, then
+# `random_leak = leaks(by_chance, patients).share`.
 
 # %% check="random_leak_share"
 assert .2 < random_leak < .8, (f"random_leak is {random_leak}: it is a share of slices, and about "
@@ -521,7 +523,7 @@ assert abs(random_leak - right) < 1e-3, (f"random_leak is {random_leak:.4f}, the
 def fold_sizes(folder, groups, k):
     """Of each of `k` folds a pair: patients in the validation set, slices in the training set.
 
-    The result is a list such as [(55, 160), …]; groups: the patient of each slice.
+    The result is a list such as [(8, 90), …]; groups: the patient of each slice.
     """
     ### BEGIN SOLUTION
     return [(len({groups[i] for i in fold.valid}), len(fold.train))
