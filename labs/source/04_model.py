@@ -653,12 +653,13 @@ assert 1.4e9 < found < 1.6e9, f"vit_b_32 at 128 pixels: {found:,}: count multipl
 # How does the work of `vit_b_32` grow from 64 to 128, 256 and 512 pixels? Why?
 #
 # ### BEGIN SOLUTION
-# The counts are 0.43, 1.49, 5.75 and 23.6 thousand million. So one step of the side by 2 costs
-# 3.4 times, 3.9 times and 4.1 times as much, and `resnet18` costs 4.0 times each time. The
-# picture is cut into (size/32)² squares: 4, 16, 64 and 256, and one more vector, the *class
-# token*, stands for the whole picture: 5, 17, 65 and 257. The linear layers work once per square,
-# so this part grows with their number: from 5 to 17 is 3.4 times. To compare each square with all
-# others grows with the *square* of their number, the fourth power of the side. At 64 pixels this
-# part is small; at 512 it makes the growth larger than 4, and at larger sizes it would be most of
-# the work.
+# From 64 to 512 pixels the counts are 0.43, 1.49, 5.75 and 23.65 times 10⁹. So twice the side
+# costs 3.4, 3.9 and 4.1 times as much; for `resnet18` it is 4.0 times in each step.
+#
+# The picture is cut into (size/32)² squares: 4, 16, 64 and 256. One more vector, the *class
+# token*, stands for the whole picture: 5, 17, 65 and 257 in all. The linear layers work once per
+# vector, so this part grows with their number; from 5 to 17 is 3.4 times. Comparing each with all
+# others grows with the *square* of their number, the fourth power of the side. This part is small
+# at 64 pixels. At 512 it makes the growth larger than 4, and at much larger sizes it would be
+# most of the work.
 # ### END SOLUTION
