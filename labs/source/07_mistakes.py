@@ -1338,12 +1338,18 @@ assert abs(float(gain(0))) < 1e-9, "without copies both divisions are the same: 
 
 # %% [markdown] answer="tutorial_3"
 # ### BEGIN SOLUTION
-# With `degrees=15` and `flip=.5` (seed 0, eight epochs, measured on one computer) the training
-# loss ended at 0.14 and the validation loss at 0.60: a distance of 0.46. Without augmentation the
-# network sees the very same 144 pictures in each epoch. It can learn them by heart, so one expects
-# the training loss to fall faster and lower, and the distance to grow. That figure was not
-# measured for this edition: write down yours for at least three seeds with and without augmentation, because
-# between two epochs the validation loss moves by as much as 0.3.
+# Measured on one computer with seed 0, means of the last three of eight epochs:
+#
+# | | training loss | validation loss | distance |
+# |---|---|---|---|
+# | `degrees=15`, `flip=.5` | 0.14 | 0.73 | 0.59 |
+# | `degrees=0`, `flip=0` | 0.08 | 0.68 | 0.61 |
+#
+# Without augmentation the network sees the very same 144 pictures in each epoch, and learns them by
+# heart sooner: after three epochs the training loss is 0.19, with augmentation 0.37. One expects
+# the distance to grow, and in the last epoch alone it does (0.46 and 0.68). But from one epoch to the
+# next the validation loss moves by as much as 0.3, and over three epochs the two distances are the
+# same. One run with one seed does not show what augmentation is worth here.
 #
 # Two things are mixed in the training loss with augmentation: it is measured on slices that are
 # rotated, which are harder. For a clean comparison, measure the loss of the *training* set after
@@ -1361,6 +1367,9 @@ assert abs(float(gain(0))) < 1e-9, "without copies both divisions are the same: 
 # What is said of the sample does not: three types, planes, 165 patients, ln 3 (now ln 2 = 0.69),
 # 144 slices, which types are taken for each other, the AUROC of the masked slice, the border that a
 # radiologist drew.
+#
+# Measured with seed 0: the best validation accuracy was 81 %, on the test set it was 80 %, with an
+# interval from 50 % to 100 %: the 40 test slices are of ten subjects only.
 #
 # A score on simulated slices says that the program can learn what the simulator draws. It says
 # nothing about patients: the lesions have the shapes, sizes and contrasts that somebody chose, and
