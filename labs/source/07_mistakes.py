@@ -1345,11 +1345,11 @@ assert abs(float(gain(0))) < 1e-9, "without copies both divisions are the same: 
 # | `degrees=15`, `flip=.5` | 0.14 | 0.73 | 0.59 |
 # | `degrees=0`, `flip=0` | 0.08 | 0.68 | 0.61 |
 #
-# Without augmentation the network sees the very same 144 pictures in each epoch, and learns them by
-# heart sooner: after three epochs the training loss is 0.19, with augmentation 0.37. One expects
-# the distance to grow, and in the last epoch alone it does (0.46 and 0.68). But from one epoch to the
-# next the validation loss moves by as much as 0.3, and over three epochs the two distances are the
-# same. One run with one seed does not show what augmentation is worth here.
+# Without augmentation the network sees the very same 144 pictures in each epoch, and learns them
+# by heart sooner: after three epochs the training loss is 0.19, with augmentation 0.37. One
+# expects the distance to grow, and in the last epoch alone it does (0.46 and 0.68). But from one
+# epoch to the next the validation loss moves by as much as 0.3, and over three epochs the two
+# distances are the same. One run with one seed does not show what augmentation is worth here.
 #
 # Two things are mixed in the training loss with augmentation: it is measured on slices that are
 # rotated, which are harder. For a clean comparison, measure the loss of the *training* set after
