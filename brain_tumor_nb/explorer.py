@@ -6,7 +6,7 @@
 __all__ = ['pick_slice', 'window_limits', 'window_words', 'plot_window', 'training_views', 'explore', 'threshold_slider',
            'fault_slider']
 
-# %% ../nbs/engine/24_explorer.ipynb #cf7bd8c6
+# %% ../nbs/engine/24_explorer.ipynb #2db5f4d6
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from .normalization import sample_draws, train_transform
 from .predictions import Predictions, positive_class
 from .widgets import Choice, Live, Number
 
-# %% ../nbs/engine/24_explorer.ipynb #5fd9b2c4
+# %% ../nbs/engine/24_explorer.ipynb #fea3d988
 def pick_slice(folder:MRIFolder, # an opened folder
                pick              # makes controls, see `Live`
               )->int:            # index of a slice
@@ -39,7 +39,7 @@ def pick_slice(folder:MRIFolder, # an opened folder
             at = [i for i in at if chosen in ("all", of[i])]
     return at[pick(Number("slice", 1, len(at), 1)) - 1]
 
-# %% ../nbs/engine/24_explorer.ipynb #044821c3
+# %% ../nbs/engine/24_explorer.ipynb #8957011e
 def window_limits(level:float, # middle of the window, grey value
                   width:float  # how many values it holds, 2 or more
                  )->tuple:     # grey values shown black and white
@@ -64,7 +64,7 @@ def window_words(grey:np.ndarray, # uint8 [H,W], a slice
     return (said + f"The window is {kind}; the image is {bright}. {lost:.0%} of the pixels above 0 "
             "lie outside: details are lost there.")
 
-# %% ../nbs/engine/24_explorer.ipynb #20296c3a
+# %% ../nbs/engine/24_explorer.ipynb #7f3503c8
 def plot_window(grey:np.ndarray, # uint8 [H,W], a slice
                 level:float=128, # see `window_limits`
                 width:float=256, # the same
@@ -80,7 +80,7 @@ def plot_window(grey:np.ndarray, # uint8 [H,W], a slice
            ylabel="pixels", title="Blue: histogram; orange: window")
     return ax
 
-# %% ../nbs/engine/24_explorer.ipynb #d0e89982
+# %% ../nbs/engine/24_explorer.ipynb #85f45a30
 def training_views(folder:MRIFolder, # an opened folder, which is trained on as a whole
                    i:int,            # index of a slice
                    config:Config,    # size, framing, degrees, flip, jitter
@@ -93,14 +93,14 @@ def training_views(folder:MRIFolder, # an opened folder, which is trained on as 
     draws = torch.stack([sample_draws(len(folder), seed, epoch)[i] for epoch in epochs])
     tfm = train_transform(Stats((0.,), (1.,)), config.degrees, config.flip, config.jitter)
     seen = tfm(x.expand(len(draws), -1, -1, -1), draws)[:,0]
-    titles = ["as it is"]
+    titles = ["as it is\n"]
     for epoch,draw in zip(epochs, draws.tolist()):
         angle = config.degrees*(2*draw[0] - 1)
         titles.append(f"epoch {epoch}: {angle:+.0f}°\n{'flipped' if draw[1] < config.flip else ''}")
     seen = (seen*255).round().clamp(0, 255).byte()
     return torch.cat([x[0], seen]).numpy(),titles
 
-# %% ../nbs/engine/24_explorer.ipynb #ac337a57
+# %% ../nbs/engine/24_explorer.ipynb #7d2ff03b
 def explore(folder:MRIFolder,    # an opened folder
             config:Config=None   # of the training that is previewed; None: the tutorial's
            )->Live:
@@ -159,7 +159,7 @@ def _draw_slice(grey, level, width, views, titles):
     show_slices(views, titles, axes=small)
     return np.array([big, bars, *small.ravel()])
 
-# %% ../nbs/engine/24_explorer.ipynb #ad8d7d12
+# %% ../nbs/engine/24_explorer.ipynb #a3d10100
 def threshold_slider(pred:Predictions,    # two classes, or more and one of them `positive`
                      threshold:float=.5,  # where it begins, 0 to 1, two decimals
                      positive:str=None    # class against the others; None: the one of two
@@ -185,7 +185,7 @@ def threshold_slider(pred:Predictions,    # two classes, or more and one of them
             f"missed, {(called & ~truth).sum()} of {(~truth).sum()} others are false alarms."]
     return Live(show)
 
-# %% ../nbs/engine/24_explorer.ipynb #ca492dfb
+# %% ../nbs/engine/24_explorer.ipynb #5b7ad805
 def fault_slider(pixels:torch.Tensor,   # uint8 [1,1,256,256], one slice, see `PixelStore`
                  fault:str="motion",    # where it begins, a key of `CORRUPTIONS`
                  severity:int=3         # the same, 1 to 5

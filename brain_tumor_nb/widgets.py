@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LIVE_JS', 'LIVE_CSS', 'Choice', 'Number', 'person_there', 'Live']
 
-# %% ../nbs/engine/00_widgets.ipynb #1b658c65
+# %% ../nbs/engine/00_widgets.ipynb #1e4415a7
 import base64
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from .figures import figure_png
 
-# %% ../nbs/engine/00_widgets.ipynb #5fad7f10
+# %% ../nbs/engine/00_widgets.ipynb #806dadbd
 @dataclass(frozen=True)
 class Choice:
     "One of some words."
@@ -51,7 +51,7 @@ class Number:
     def allowed(self):
         return f"a number from {self.low:g} to {self.high:g} in steps of {self.step:g}"
 
-# %% ../nbs/engine/00_widgets.ipynb #1886f95a
+# %% ../nbs/engine/00_widgets.ipynb #784d3ace
 def person_there()->bool:
     "Whether the cell was run in a front end in which a person can answer."
     ipython = sys.modules.get("IPython")
@@ -60,7 +60,7 @@ def person_there()->bool:
         return False
     return bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin", True))
 
-# %% ../nbs/engine/00_widgets.ipynb #edfff4cd
+# %% ../nbs/engine/00_widgets.ipynb #d622d050
 class Live:
     "A picture that answers to controls; where nobody can move them, its first state."
     def __init__(self,
@@ -112,7 +112,7 @@ def _page_data(live):
         print(f"{e.name} is missing, so this is a picture: pip install 'brain_tumor_nb[labs]'")
         return {}
 
-# %% ../nbs/engine/00_widgets.ipynb #4af55229
+# %% ../nbs/engine/00_widgets.ipynb #8731cfca
 # the page in the browser: what it does
 LIVE_JS = r"""
 function render({model, el}) {
@@ -205,7 +205,7 @@ function render({model, el}) {
 export default {render};
 """
 
-# %% ../nbs/engine/00_widgets.ipynb #f5d9322e
+# %% ../nbs/engine/00_widgets.ipynb #f378e10f
 # the page in the browser: its look
 LIVE_CSS = """
 .btnb-live {background: #fff; color: #111; font: 14px/1.4 sans-serif; padding: 8px;
@@ -224,7 +224,7 @@ LIVE_CSS = """
 .btnb-live p {margin: 0 0 4px}
 """
 
-# %% ../nbs/engine/00_widgets.ipynb #ca6e7b26
+# %% ../nbs/engine/00_widgets.ipynb #e08a45ef
 def _live_page(live):
     "The page on which a person moves the controls, a widget of anywidget."
     import anywidget
@@ -250,6 +250,6 @@ def _move(page, live, sent):
     try:
         live.set(sent)
         words = live.words
-    except (OSError, ValueError) as e:
+    except Exception as e:          # whatever it is: a page without an answer waits for ever
         words = [str(e)]
     page.state = _state(live, page.state["n"] + 1, words)
