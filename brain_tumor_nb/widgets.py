@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LIVE_JS', 'LIVE_CSS', 'Choice', 'Number', 'person_there', 'Live']
 
-# %% ../nbs/engine/00_widgets.ipynb #1e4415a7
+# %% ../nbs/engine/00_widgets.ipynb #c3ea77f4
 import base64
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from .figures import figure_png
 
-# %% ../nbs/engine/00_widgets.ipynb #806dadbd
+# %% ../nbs/engine/00_widgets.ipynb #b3cee046
 @dataclass(frozen=True)
 class Choice:
     "One of some words."
@@ -51,7 +51,7 @@ class Number:
     def allowed(self):
         return f"a number from {self.low:g} to {self.high:g} in steps of {self.step:g}"
 
-# %% ../nbs/engine/00_widgets.ipynb #784d3ace
+# %% ../nbs/engine/00_widgets.ipynb #25a578a7
 def person_there()->bool:
     "Whether the cell was run in a front end in which a person can answer."
     ipython = sys.modules.get("IPython")
@@ -60,7 +60,7 @@ def person_there()->bool:
         return False
     return bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin", True))
 
-# %% ../nbs/engine/00_widgets.ipynb #d622d050
+# %% ../nbs/engine/00_widgets.ipynb #d2aa7d5c
 class Live:
     "A picture that answers to controls; where nobody can move them, its first state."
     def __init__(self,
@@ -112,7 +112,7 @@ def _page_data(live):
         print(f"{e.name} is missing, so this is a picture: pip install 'brain_tumor_nb[labs]'")
         return {}
 
-# %% ../nbs/engine/00_widgets.ipynb #8731cfca
+# %% ../nbs/engine/00_widgets.ipynb #72ad58f6
 # the page in the browser: what it does
 LIVE_JS = r"""
 function render({model, el}) {
@@ -146,8 +146,7 @@ function render({model, el}) {
     let options = "";
     list.addEventListener("change", () => move(c.label, list.value));
     return {node: label, set: c => {
-      if (options !== (options = c.options.join("
-")))
+      if (options !== (options = c.options.join("\n")))
         list.replaceChildren(...c.options.map(word => new Option(word)));
       list.value = c.value;
     }};
@@ -205,7 +204,7 @@ function render({model, el}) {
 export default {render};
 """
 
-# %% ../nbs/engine/00_widgets.ipynb #f378e10f
+# %% ../nbs/engine/00_widgets.ipynb #b24e20c4
 # the page in the browser: its look
 LIVE_CSS = """
 .btnb-live {background: #fff; color: #111; font: 14px/1.4 sans-serif; padding: 8px;
@@ -224,7 +223,7 @@ LIVE_CSS = """
 .btnb-live p {margin: 0 0 4px}
 """
 
-# %% ../nbs/engine/00_widgets.ipynb #e08a45ef
+# %% ../nbs/engine/00_widgets.ipynb #631c982a
 def _live_page(live):
     "The page on which a person moves the controls, a widget of anywidget."
     import anywidget
