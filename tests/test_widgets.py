@@ -3,7 +3,6 @@ import base64
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -120,7 +119,9 @@ class Page:
         "What a move changed in the picture; `text` must then be below it."
         before, start = pixels(self.widget), time.perf_counter()
         act()
-        self.widget.get_by_role("status").get_by_text(re.compile(text)).wait_for(timeout=20_000)
+        self.page.wait_for_function("""([node, text]) => [...node.querySelectorAll("p")]
+            .some(line => RegExp(text).test(line.innerText))""",
+                                    arg=[self.widget.element_handle(), text], timeout=20_000)
         self.waits.append(time.perf_counter() - start)
         self.page.wait_for_function("img => img.complete && img.naturalWidth > 300",
                                     arg=self.widget.locator("img").element_handle())
