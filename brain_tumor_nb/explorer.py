@@ -6,7 +6,7 @@
 __all__ = ['AIR', 'pick_slice', 'window_limits', 'window_words', 'plot_window', 'training_views', 'explore', 'threshold_slider',
            'fault_slider']
 
-# %% ../nbs/engine/24_explorer.ipynb #fd7821ad
+# %% ../nbs/engine/24_explorer.ipynb #a5b5af1f
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from .normalization import sample_draws, train_transform
 from .predictions import Predictions, positive_class
 from .widgets import Choice, Live, Number
 
-# %% ../nbs/engine/24_explorer.ipynb #71d538c4
+# %% ../nbs/engine/24_explorer.ipynb #1fd1b748
 def pick_slice(folder:MRIFolder, # an opened folder
                pick              # makes controls, see `Live`
               )->int:            # index of a slice
@@ -39,7 +39,7 @@ def pick_slice(folder:MRIFolder, # an opened folder
             at = [i for i in at if chosen in ("all", of[i])]
     return at[pick(Number("slice", 1, len(at), 1)) - 1]
 
-# %% ../nbs/engine/24_explorer.ipynb #81315ba9
+# %% ../nbs/engine/24_explorer.ipynb #814045bc
 # grey values below this are air and its noise
 AIR = 10
 
@@ -68,7 +68,7 @@ def window_words(grey:np.ndarray, # uint8 [H,W], a slice
     return (said + f"The window is {kind}; the image is {bright}. {lost:.0%} of the pixels that "
             "are not air lie outside: details are lost there.")
 
-# %% ../nbs/engine/24_explorer.ipynb #0ba83471
+# %% ../nbs/engine/24_explorer.ipynb #3127c32c
 def plot_window(grey:np.ndarray, # uint8 [H,W], a slice
                 level:float=128, # see `window_limits`
                 width:float=256, # the same
@@ -84,7 +84,7 @@ def plot_window(grey:np.ndarray, # uint8 [H,W], a slice
            ylabel="pixels", title="Blue: histogram; orange: window")
     return ax
 
-# %% ../nbs/engine/24_explorer.ipynb #b5b0c450
+# %% ../nbs/engine/24_explorer.ipynb #c40b2222
 def training_views(folder:MRIFolder, # an opened folder, which is trained on as a whole
                    i:int,            # index of a slice
                    config:Config,    # size, framing, degrees, flip, jitter
@@ -104,7 +104,7 @@ def training_views(folder:MRIFolder, # an opened folder, which is trained on as 
     seen = (seen*255).round().clamp(0, 255).byte()
     return torch.cat([x[0], seen]).numpy(),titles
 
-# %% ../nbs/engine/24_explorer.ipynb #d2ff316e
+# %% ../nbs/engine/24_explorer.ipynb #db048ae6
 def explore(folder:MRIFolder,    # an opened folder
             config:Config=None   # of the training that is previewed; None: the tutorial's
            )->Live:
@@ -122,7 +122,7 @@ def explore(folder:MRIFolder,    # an opened folder
         except (OSError, ValueError) as e:
             return None,[str(e)]
         words = [_slice_words(folder, i), window_words(grey, level, width),
-                 _training_words(config, seed)]
+                 _training_words(config, seed, views[1])]
         return _draw_slice(grey, level, width, *views),words
     return Live(show)
 
@@ -136,13 +136,14 @@ def _slice_words(folder, i):
     return ", ".join(word for word in known if word)
 
 
-def _training_words(config, seed):
-    "What the small slices are."
+def _training_words(config, seed, titles):
+    "What the small slices are; their titles again, for narrow pages and screen readers."
+    each = "; ".join(", ".join(title.split("\n")).strip(", ") for title in titles[1:])
     more = " Size, place and contrast change as well."*bool(config.jitter)
     return (f"The small slices are what training sees with seed {seed}: {config.size} × "
             f"{config.size} pixels, rotated by up to {config.degrees:g}° (positive: "
-            f"counter-clockwise), then flipped with probability {config.flip:g}.{more} The window "
-            "changes what you see, not what the network sees.")
+            f"counter-clockwise), then flipped with probability {config.flip:g}.{more} Here: {each}. "
+            "The window changes what you see, not what the network sees.")
 
 
 def _draw_slice(grey, level, width, views, titles):
@@ -163,7 +164,7 @@ def _draw_slice(grey, level, width, views, titles):
     show_slices(views, titles, axes=small)
     return np.array([big, bars, *small.ravel()])
 
-# %% ../nbs/engine/24_explorer.ipynb #80910173
+# %% ../nbs/engine/24_explorer.ipynb #f64eef97
 def threshold_slider(pred:Predictions,    # two classes, or more and one of them `positive`
                      threshold:float=.5,  # where it begins, 0 to 1, two decimals
                      positive:str=None    # class against the others; None: the one of two
@@ -189,7 +190,7 @@ def threshold_slider(pred:Predictions,    # two classes, or more and one of them
             f"missed, {(called & ~truth).sum()} of {(~truth).sum()} others are false alarms."]
     return Live(show)
 
-# %% ../nbs/engine/24_explorer.ipynb #1bf23553
+# %% ../nbs/engine/24_explorer.ipynb #51a792f4
 def fault_slider(pixels:torch.Tensor,   # uint8 [1,1,256,256], one slice, see `PixelStore`
                  fault:str="motion",    # where it begins, a key of `CORRUPTIONS`
                  severity:int=3         # the same, 1 to 5

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LIVE_JS', 'LIVE_CSS', 'Choice', 'Number', 'person_there', 'Live']
 
-# %% ../nbs/engine/00_widgets.ipynb #c3ea77f4
+# %% ../nbs/engine/00_widgets.ipynb #f5e946e0
 import base64
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from .figures import figure_png
 
-# %% ../nbs/engine/00_widgets.ipynb #b3cee046
+# %% ../nbs/engine/00_widgets.ipynb #4d14c8fc
 @dataclass(frozen=True)
 class Choice:
     "One of some words."
@@ -51,7 +51,7 @@ class Number:
     def allowed(self):
         return f"a number from {self.low:g} to {self.high:g} in steps of {self.step:g}"
 
-# %% ../nbs/engine/00_widgets.ipynb #25a578a7
+# %% ../nbs/engine/00_widgets.ipynb #ee22f596
 def person_there()->bool:
     "Whether the cell was run in a front end in which a person can answer."
     ipython = sys.modules.get("IPython")
@@ -60,7 +60,7 @@ def person_there()->bool:
         return False
     return bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin", True))
 
-# %% ../nbs/engine/00_widgets.ipynb #d2aa7d5c
+# %% ../nbs/engine/00_widgets.ipynb #5f9ff5e0
 class Live:
     "A picture that answers to controls; where nobody can move them, its first state."
     def __init__(self,
@@ -112,7 +112,7 @@ def _page_data(live):
         print(f"{e.name} is missing, so this is a picture: pip install 'brain_tumor_nb[labs]'")
         return {}
 
-# %% ../nbs/engine/00_widgets.ipynb #72ad58f6
+# %% ../nbs/engine/00_widgets.ipynb #0dca22d5
 # the page in the browser: what it does
 LIVE_JS = r"""
 function render({model, el}) {
@@ -204,7 +204,7 @@ function render({model, el}) {
 export default {render};
 """
 
-# %% ../nbs/engine/00_widgets.ipynb #b24e20c4
+# %% ../nbs/engine/00_widgets.ipynb #f059b807
 # the page in the browser: its look
 LIVE_CSS = """
 .btnb-live {background: #fff; color: #111; font: 14px/1.4 sans-serif; padding: 8px;
@@ -223,7 +223,7 @@ LIVE_CSS = """
 .btnb-live p {margin: 0 0 4px}
 """
 
-# %% ../nbs/engine/00_widgets.ipynb #631c982a
+# %% ../nbs/engine/00_widgets.ipynb #48ceaa98
 def _live_page(live):
     "The page on which a person moves the controls, a widget of anywidget."
     import anywidget
