@@ -142,8 +142,8 @@ def _training_words(config, seed, titles):
     more = " Size, place and contrast change as well."*bool(config.jitter)
     return (f"The small slices are what training sees with seed {seed}: {config.size} × "
             f"{config.size} pixels, rotated by up to {config.degrees:g}° (positive: "
-            f"counter-clockwise), then flipped with probability {config.flip:g}.{more} Here: {each}. "
-            "The window changes what you see, not what the network sees.")
+            f"counter-clockwise), then flipped with probability {config.flip:g}.{more} Here: "
+            f"{each}. The window changes what you see, not what the network sees.")
 
 
 def _draw_slice(grey, level, width, views, titles):
