@@ -23,6 +23,7 @@ from .predictions import Predictions, merge_classes
 from .runs import Run
 from .transfer import rescale_to_threshold, operating_point
 from .tumour_types import FEWEST, plot_errors
+from .widgets import Live, Number
 
 # %% ../nbs/aims/24_clinical.ipynb #a606ef69
 def _is_absence(name):
@@ -379,20 +380,13 @@ def cost_of_calls(pred:Predictions, # of two classes, with groups
 
 # %% ../nbs/aims/24_clinical.ipynb #0e182bac
 def prevalence_slider(found:dict # what `value_of_calls` returns
-                     ):          # an ipywidgets box: a slider from 0.1 to 50 %, below it a table
-    "Predictive values at the prevalence that the reader sets."
-    import ipywidgets as w
-    slider = w.FloatLogSlider(.05, base=10, min=-3, max=np.log10(.5), step=.02, readout=False,
-                              description="prevalence", layout=w.Layout(width="30em"))
-    out = w.HTML()
-    def show(change=None):
-        table = prevalence_table(found, [round(slider.value, 4)])
-        cells = "".join(f"<td style='padding:0 1em'>{percent(v)}</td>" for v in table.rows[0])
-        head = "".join(f"<th style='padding:0 1em'>{name}</th>" for name in table.head)
-        out.value = f"<table><tr>{head}</tr><tr>{cells}</tr></table>"
-    slider.observe(show, "value")
-    show()
-    return w.VBox([slider, out])
+                     )->Live:
+    "Predictive values at the prevalence that the reader sets, from 0.1 to 50 %."
+    def show(pick):
+        share = pick(Number("prevalence, %", .1, 50, 5, .1))/100
+        table = prevalence_table(found, [round(share, 4)])
+        return None,[f"{name}: {percent(v)}" for name,v in zip(table.head, table.rows[0])]
+    return Live(show)
 
 # %% ../nbs/aims/24_clinical.ipynb #ab362f1c
 def calls_of_run(run:Run,               # with predictions
