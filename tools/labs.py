@@ -31,7 +31,8 @@ import nbformat
 
 LABS = Path(__file__).resolve().parents[1]/"labs"
 TEXT = "*Your answer here.*"
-STUB = "# Your answer here, in place of this line and the next.\nraise NotImplementedError(\"your answer is missing here\")"
+STUB = ("# Your answer here, in place of this line and the next.\n"
+        'raise NotImplementedError("your answer is missing here")')
 CONFIG = r'''"The course of the labs, for nbgrader; written by tools/labs.py."
 c = get_config()
 c.CourseDirectory.course_id = "brain_tumor_nb"
