@@ -1,6 +1,7 @@
 """Grades the labs' own editions with nbgrader: what each mistake of the original costs.
 
-    python tools/grade_labs.py                  all labs; writes labs/marks.csv, prints minutes
+    python tools/grade_labs.py                  all labs; writes labs/marks.csv and the two tables
+                                                of labs/teacher.md
     python tools/grade_labs.py 02_normalization
 
 Four kinds of hand-ins: the student edition as it is handed out, the instructor edition, every
@@ -9,6 +10,7 @@ second task answered, and one with each mistake.
 import contextlib
 import csv
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -102,9 +104,41 @@ def unmeant(name, rows):
     return sorted(lost ^ meant)
 
 
+def lab_table(seconds):
+    "Rows on the labs, in Markdown; `seconds` of each name, for one solved notebook."
+    lines = ["| lab | tasks | marks | minutes for a student (plan) | machine seconds, graded |",
+             "|---|---|---|---|---|"]
+    for name in labs.names():
+        plan = re.search(r"(\d+) minutes, (\d+) marks", labs.read_cells(name)[0].source)
+        lines.append(f"| [{name}](student/{name}.ipynb) | {len(labs.tasks(name))} | {plan[2]} | "
+                     f"{plan[1]} | {seconds[name]:.0f} |")
+    return "\n".join(lines)
+
+
+def mistake_table(rows):
+    "What each mistake loses in the lab of its lesson and in the lab on mistakes, in Markdown."
+    lines = ["| mistake | marks lost | checks | the first message |", "|---|---|---|---|"]
+    for number, lab in dict.fromkeys((int(row["mistake"]), row["lab"]) for row in rows):
+        own = [row for row in rows if (int(row["mistake"]), row["lab"]) == (number, lab)]
+        message = own[0]["message"].split(": ", 1)[1].replace("|", "\\|").replace("\n", " ")
+        short = message if len(message) < 150 else message[:150].rsplit(" ", 1)[0] + " …"
+        checks = ", ".join(f"`{row['check']}`" for row in own)
+        lines.append(f"| {number} | {len(own)} in lab {int(lab[:2])} | {checks} | {short} |")
+    return "\n".join(lines)
+
+
+def write_table(name, table):
+    "Put a table between its marks into the teacher's page."
+    page = labs.LABS/"teacher.md"
+    text = page.read_text(encoding="utf-8")
+    marks = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    begin, end = text.index(marks[0]) + len(marks[0]), text.index(marks[1])
+    page.write_text(text[:begin] + table + text[end:], encoding="utf-8")
+
+
 def main():
     logging.disable(logging.WARNING)
-    chosen, rows = sys.argv[1:] or labs.names(), []
+    chosen, rows, seconds = sys.argv[1:] or labs.names(), [], {}
     with tempfile.TemporaryDirectory() as folder:
         labs.make_course(folder, chosen)
         for name in chosen:
@@ -115,6 +149,7 @@ def main():
             for number, check in unmeant(name, lost):
                 print(f"  mistake {number}, {check}: lost and not meant, or meant and not lost")
             rows += lost
+            seconds[name] = 60*minutes
     rows.sort(key=lambda row: (row["mistake"], row["lab"]))
     for row in rows:
         print(f"{row['mistake']:2} {row['lab']:18} {row['check']:22} {row['message']}")
@@ -123,6 +158,8 @@ def main():
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+        write_table("labs", lab_table(seconds))
+        write_table("mistakes", mistake_table(rows))
 
 
 if __name__ == "__main__":
