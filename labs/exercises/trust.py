@@ -65,8 +65,7 @@ found
 # Yes, as near-duplicates. The two files have different bytes and different pixels, so both hashes
 # miss the pair. Thumbnails are compared flipped as well, and then the two agree. A usual mistake is
 # to look only for equal bytes: flipping a picture is enough to escape that check, and in the public
-# sets many copies are flipped. Flipping a slice in its own folder cannot show whether left and
-# right are right: an audit does not know which side is which.
+# sets many copies are flipped. Which of the two files is the original, the audit cannot know.
 
 # %% [markdown]
 # > 2. A classifier knows only whether a file has EXIF. For how many slices of your folder is it
@@ -186,7 +185,8 @@ def show(*tables):
         print(f"{name:10}", *(f"{c['value']:.2f} ({c['low'] or 0:.2f} to {c['high'] or 0:.2f})"
                               for c in cells))
 
-plain = probe(changed(lambda c, image, rng: image))
+same = changed(lambda c, image, rng: image)
+plain = probe(same)
 
 # %% [markdown]
 # > 1. Plant `"border"`, a grey frame of three pixels. Which probes see it? Why do even the metadata
@@ -199,15 +199,22 @@ def frame(c, image, rng):
 
 framed = changed(frame)
 with_frame = probe(framed)
-bytes_ = np.array([facts.bytes for facts in framed.facts])
-yes = np.array(framed.targets) == 1
 assert min(with_frame[n]["auroc"]["value"] for n in ("border", "masked", "hog")) > .95
 assert with_frame["metadata"]["auroc"]["value"] > plain["metadata"]["auroc"]["value"] + .1
 show(plain, with_frame)
-print(f"mean size of a file: no {bytes_[~yes].mean():.0f} bytes, yes {bytes_[yes].mean():.0f}")
+yes = np.array(same.targets) == 1
+sizes = [np.mean([f.bytes for f in np.array(of.facts, object)[yes]]) for of in (same, framed)]
+assert sizes[1] < sizes[0]
+print(f"mean size of a yes file: {sizes[0]:.0f} bytes, with the frame {sizes[1]:.0f}")
 
 # %% [markdown]
-# ANSWER
+# The border, the slice with its centre masked, and the two that see the whole slice: each has an
+# AUROC of 1.00, about 0.5 before. The metadata rise from 0.54 to 0.71, although they get no pixel:
+# they get the number of bytes. PNG compresses a uniform frame better than the noise that was there,
+# so a `yes` file becomes smaller (the second line from below: BYTES). The effect is smaller than
+# that of the frame itself, because files differ in size for many other reasons. HOG and the nearest
+# neighbour now score 1.00 too, and know no more of tumours than before: that is the mistake to look
+# for in an answer. The permuted labels stay at chance; they are no test for a shortcut.
 
 # %% [markdown]
 # > 2. Give each slice of class `yes` a black margin of 20 pixels. Then crop every slice to the head
@@ -259,13 +266,13 @@ for words, shares in (("whole slices", whole), ("cropped to the head", tight)):
 # %% [markdown]
 # The margin gives the class away to all three source probes (AUROC 1.00 each): to the metadata by
 # the width, to the other two by the black frame. After the crop none of them knows the class any
-# more (0.56, 0.36 and 0.67; the intervals of the first two contain or lie below 0.5). But now the
-# head fills the picture. 51 % of the tumours reach into the border, before the crop 1 %; 64 % reach
-# out of the disc, before 16 %. So the border and the masked slice may now see the tumour, and are
-# no longer proof of a shortcut if they are above chance. A usual mistake is to take the crop for a
-# cure of every shortcut: a bright mark in the corner is kept, since the crop takes it for a part of
-# the head, and then even the metadata see it (0.78), because the mark decides how large the cropped
-# picture is.
+# more (0.56, 0.36 and 0.67; the intervals of the first two contain 0.5). But now the head fills the
+# picture. 51 % of the tumours reach into the border, before the crop 1 %; 64 % reach out of the
+# disc, before 16 %. So the border and the masked slice may now see the tumour, and if they are
+# above chance (the masked slice is, 0.52 to 0.79), it is no longer a sign of a shortcut. A usual
+# mistake is to take the crop for a cure of every shortcut: a bright mark in the corner is kept,
+# since the crop takes it for a part of the head, and then even the metadata see it (0.78), because
+# the mark decides how large the cropped picture is.
 
 # %% [markdown]
 # > 3. Add a probe to `PROBES`: the mean and standard deviation of all grey values. Is it a probe of
@@ -281,7 +288,7 @@ def brighter(c, image, rng):
     return image.point(lambda v: min(255, round(1.5*v))) if c == "yes" else image
 
 probes.PROBES["grey"] = probes.Probe("grey", "linear", "slice", "mean and deviation of grey")
-same, other = changed(lambda c, image, rng: image), changed(brighter)
+other = changed(brighter)
 tables = [probe(f, {**probe_features(f), "grey": grey(f)}) for f in (same, other)]
 del probes.PROBES["grey"]
 found = [t["grey"]["auroc"] for t in tables]
@@ -290,7 +297,14 @@ for words, m in zip(("as simulated", "yes brighter"), found):
     print(f"{words}: AUROC {m['value']:.2f} ({m['low']:.2f} to {m['high']:.2f})")
 
 # %% [markdown]
-# GREY
+# Of both, so it says nothing about either: in `PROBES` it must be called one that sees the slice.
+# The mean and the deviation contain all pixels, those of the tumour too, and a large bright tumour
+# changes both. They also contain the brightness of the window, the size of the head in the picture
+# and the margin, which belong to the source. As simulated, the probe is at chance (0.54, 0.36 to
+# 0.70): it does not notice the tumours. If all `yes` slices are half as bright again, as from
+# another window, it has 0.87 (0.72 to 0.95) without any tumour in it. Two numbers cannot tell the
+# two apart. A usual mistake is to call it a probe of the source because it is simple: what counts
+# is which pixels it gets, not how many numbers. To make it one, compute it in the border alone.
 
 # %% [markdown]
 # > 4. A network has AUROC 0.94 where the metadata have 0.84. Does that mean that 0.10 is about the
@@ -411,10 +425,10 @@ for name, share in differ[2].items():
 
 # %% [markdown]
 # The two that treat slices as independent: they rise from 84 % to 96 % (Wilson) and from 80 % to 97
-# % (DeLong). The three over groups stay where they were, 93 to 98 % (150 to 400 sets cannot tell
-# these apart). If subjects differ, the slices of a subject are right and wrong together, and there
-# is less information than the number of slices says. If they are all alike, a second slice of a
-# subject tells as much as one of another subject, and then independence is true for the AUROC and
+# % (DeLong). The three over groups stay where they were, 93 to 98 % (150 to 400 sets can hardly
+# tell these apart). If subjects differ, the slices of a subject are right and wrong together, and
+# there is less information than the number of slices says. If they are all alike, a second slice of
+# a subject tells as much as one of another subject, and then independence is true for the AUROC and
 # nearly true for the accuracy. So groups cost little where they are not needed. The usual mistake
 # is to keep the old true values: with this change the true AUROC rises from 0.756 to 0.887, and
 # against the old one nearly every interval would be a miss.
@@ -477,7 +491,8 @@ nested, group_of = kept("brain_tumor_dataset/nested"), groups_kept("brain_tumor_
 repeat = np.array(nested.folds)//5
 real = [delong(p, np.array([group_of[path] for path in p.paths]))
         for p in (nested[repeat == r] for r in range(20))]
-values = np.array([a["value"] for a in real])
+values = np.array([m["value"] for m in real])
+assert len(nested) == 20*253 == 20*len(set(nested.paths))
 width = np.mean([m["high"] - m["low"] for m in real])
 assert .003 < values.std(ddof=1) < .01 and width > 4*values.std(ddof=1)
 print(f"twenty seeds: {values.min():.3f} to {values.max():.3f}, "
@@ -604,12 +619,15 @@ for name, p in tables.items():
     print(f"{name:20} calibration error {calibration_error(p)[0]:.3f}, Brier {brier(p)[0]:.3f}, "
           f"AUROC {delong(p)['value']:.3f}, tumours: mean probability {p.probs[:,1].mean():.2f}, "
           f"share {p.y.mean():.2f}")
-called = rare.probs[:,1] > .5
-claims = [rare.probs[called,1].mean(), rare.y[called].mean()]
-print(f"called tumour: claimed {claims[0]:.2f}, true {claims[1]:.2f}")
+claims = {}
+for n, name in enumerate(rare.classes):
+    called = rare.probs.argmax(1) == n
+    claims[name] = rare.probs[called, n].mean(), (rare.y[called] == n).mean()
+    print(f"called {name:3}: {claims[name][0]:.0%} claimed, {claims[name][1]:.0%} right")
 again = fit_temperature(rare.probs, rare.y)
 print(f"temperature fitted again: {again:.2f}")
-assert claims[1] < .3 < .6 < claims[0] and .8 < again < 1.2
+assert claims["yes"][1] < .3 < .6 < claims["yes"][0] and claims["no"][1] > .9 > claims["no"][0]
+assert .8 < again < 1.2
 assert calibration_error(rare)[0] < .06 and brier(corrected)[0] < brier(rare)[0] - .1
 assert abs(corrected.probs[:,1].mean() - corrected.y.mean()) < .02
 
@@ -791,7 +809,8 @@ assert not shares and aurocs["random"]["low"] > .8 and aurocs["patients"]["low"]
 # other class (163 slices), on 26 %, far less than guessing: it copies the neighbour's label. By
 # patients there is no such slice, and nothing else helps it. Who has the folder can look at the
 # pairs with `nearest_training`. Students often say that it finds copies: these are different slices
-# of one head, so a search for near-duplicates does not find most of them, and only the patients do.
+# of one head, which a search for near-duplicates is not made to find. Only a table of patients
+# keeps them in one fold.
 
 # %% [markdown]
 # > 2. Which networks' AUROC differs from that of the slice with its centre masked? Use
@@ -824,11 +843,11 @@ assert alike == {(name, "tutorial") for name in strict if name != "lgg"} and len
 # (+0.242, 0.071 to 0.414); on the four classes (−0.005), on cheng (−0.029) and on the 253 (−0.041)
 # the interval of the difference contains 0. That is no proof that it is equal: on the first two
 # only one fold was compared. Sizes matter more than p: on lgg, where the source cannot help, the
-# difference of the fine-tuned network is 0.497, on cheng 0.052, because there the masked slice is
-# good itself: around the black disc it sees which kind of head and which height of slice this is,
-# and some tumours. Only slices that both models predicted may be compared, with the patients as
-# groups; a student who forgets either gets an error in the first case, and a p that is too small in
-# the second.
+# difference of the fine-tuned network is 0.497; on cheng it is 0.052, because there the masked
+# slice reaches 0.935 itself: around the black disc it can see plane, height and some of the
+# tumours. Only slices that both models predicted may be compared, with the patients as groups; a
+# student who forgets either gets an error in the first case, and a p that is too small in the
+# second.
 
 # %% [markdown]
 # > 3. Find a publication on one of these sets that is not in the list. What would you need to know
