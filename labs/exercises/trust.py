@@ -95,9 +95,9 @@ print(f"the majority class is right for {max(noted.counts().values())}")
 # It is right for 14 of 16 slices: for each value it predicts the class that has this value most
 # often, so the largest number of each row is added up. The majority class alone is right for 8, and
 # that is the number to compare with, not 0. Where no file has EXIF, the table has one row, and the
-# classifier is as good as the majority class. Two things usually go wrong. Some add up the column
-# instead of the row. Others forget that the classes were chosen by looking at the same slices: with
-# many values (such as sizes) this is too good, and only a probe in folds gives an honest number.
+# classifier is as good as the majority class. The usual mistake is to forget that the classes were
+# chosen by looking at the same slices: with many values (such as sizes) the result is too good, and
+# only a probe in folds gives an honest number.
 
 # %% [markdown]
 # > 3. Keep one file of each group, remove the others, and audit again. How has the class balance
@@ -129,26 +129,25 @@ for words, facts in (("before", before), ("first file kept", first), ("last file
     print(f"{words:16}", facts["counts"], "repeated groups:", facts["near"]["repeated"])
 
 # %% [markdown]
-# Before, there are 11 `no` and 9 `yes`. Afterwards there are 9 and 7 if the first file of each
-# group in the order of names is kept, 8 and 8 if it is the last. The two differ by the group that
-# mixes classes: which file is kept decides which label stays, and the order of names is no reason
-# for a label. So a person must look at mixed groups first. Copies were more frequent in `no`, which
-# is usual: classes are rarely copied in equal shares, so the share of the largest class, to which
-# every accuracy is compared, changes too. The second audit finds no repeated group.
+# Before, there are 11 `no` and 9 `yes`; afterwards 9 and 7 if the first file of each group in the
+# order of names is kept, 8 and 8 if it is the last. The second audit finds no repeated group. The
+# two results differ by the group that mixes classes: which of its files is kept decides which label
+# stays, and the order of names is no reason for a label, so a person must look at mixed groups
+# first. Students often forget that the share of the largest class changes, to which every accuracy
+# is compared: classes are rarely copied in equal shares.
 
 # %% [markdown]
 # > 4. Two groups mix classes. In one, a file was copied into the wrong folder; in the other, two
 # > readers disagreed about a tumour. What would you do with each before training?
 #
-# The copy in the wrong folder is an error of a file. Find out which label is right (in the source,
-# or by a reader), keep that file, leave the other out, and write down both. The disagreement is no
-# error of a file: the label is uncertain. Do not choose the answer that you like better, and do not
-# choose it by looking at what a model says. Ask a third reader, or a better reference (pathology,
-# another sequence, a later examination). If there is none, leave the slice out of training and
-# validation and report how many were left out, or keep both readings and report the score against
-# each. Keeping both files with both labels is what students usually do; the group then counts as
-# one right and one wrong, whatever the model predicts. Leaving out all difficult slices without a
-# word is the other mistake: the score is then of easy slices only.
+# The copy in the wrong folder is an error of a file: find out which label is right, keep that file,
+# leave the other out, and write down both. The disagreement is no error of a file: the label is
+# uncertain. Ask a third reader, or a better reference (pathology, another sequence, a later
+# examination); never choose by what a model says. If there is none, leave the slice out of training
+# and validation and report how many were left out, or report the score against each reading. The
+# usual mistake is to keep both files with both labels: whatever the model predicts, one is then
+# right and one wrong. Leaving out all difficult slices without a word is the other one: the score
+# is then of easy slices.
 
 # %% [markdown]
 # ## [Probes](../../../nbs/trust/12_probes.ipynb)
@@ -203,18 +202,17 @@ assert min(with_frame[n]["auroc"]["value"] for n in ("border", "masked", "hog"))
 assert with_frame["metadata"]["auroc"]["value"] > plain["metadata"]["auroc"]["value"] + .1
 show(plain, with_frame)
 yes = np.array(same.targets) == 1
-sizes = [np.mean([f.bytes for f in np.array(of.facts, object)[yes]]) for of in (same, framed)]
+sizes = [np.array([f.bytes for f in of.facts])[yes].mean() for of in (same, framed)]
 assert sizes[1] < sizes[0]
 print(f"mean size of a yes file: {sizes[0]:.0f} bytes, with the frame {sizes[1]:.0f}")
 
 # %% [markdown]
 # The border, the slice with its centre masked, and the two that see the whole slice: each has an
-# AUROC of 1.00, about 0.5 before. The metadata rise from 0.54 to 0.71, although they get no pixel:
-# they get the number of bytes. PNG compresses a uniform frame better than the noise that was there,
-# so a `yes` file becomes smaller (the second line from below: BYTES). The effect is smaller than
-# that of the frame itself, because files differ in size for many other reasons. HOG and the nearest
-# neighbour now score 1.00 too, and know no more of tumours than before: that is the mistake to look
-# for in an answer. The permuted labels stay at chance; they are no test for a shortcut.
+# AUROC of 1.00, about 0.5 before. The metadata rise from 0.54 to 0.71. They get no pixel, but they
+# get the number of bytes: PNG compresses a uniform frame better than the noise that was there, so a
+# `yes` file becomes smaller (23,665 bytes on average, 24,285 before). HOG and the nearest neighbour
+# know no more of tumours than before: to call their 1.00 a success is the usual mistake. The
+# permuted labels stay at chance; they are no test for a shortcut.
 
 # %% [markdown]
 # > 2. Give each slice of class `yes` a black margin of 20 pixels. Then crop every slice to the head
@@ -264,15 +262,14 @@ for words, shares in (("whole slices", whole), ("cropped to the head", tight)):
           f"out of the disc {shares[1]:.0%}")
 
 # %% [markdown]
-# The margin gives the class away to all three source probes (AUROC 1.00 each): to the metadata by
-# the width, to the other two by the black frame. After the crop none of them knows the class any
-# more (0.56, 0.36 and 0.67; the intervals of the first two contain 0.5). But now the head fills the
-# picture. 51 % of the tumours reach into the border, before the crop 1 %; 64 % reach out of the
-# disc, before 16 %. So the border and the masked slice may now see the tumour, and if they are
-# above chance (the masked slice is, 0.52 to 0.79), it is no longer a sign of a shortcut. A usual
-# mistake is to take the crop for a cure of every shortcut: a bright mark in the corner is kept,
-# since the crop takes it for a part of the head, and then even the metadata see it (0.78), because
-# the mark decides how large the cropped picture is.
+# All three source probes see the margin (AUROC 1.00 each): the metadata by the width, the other two
+# by the black frame. After the crop this shortcut is gone (0.56, 0.36 and 0.67). But now the head
+# fills the picture: 51 % of the tumours reach into the border, 1 % before; 64 % reach out of the
+# disc, 16 % before. So the border and the masked slice may now see the tumour, and if one of them
+# is above chance (the masked slice is, 0.52 to 0.79), that is no longer a sign of a shortcut. The
+# usual mistake is to take the crop for a cure of every shortcut: a bright mark in the corner is
+# kept as if it were a part of the head, and even the metadata see it then (0.78), because it
+# decides how large the cropped picture is.
 
 # %% [markdown]
 # > 3. Add a probe to `PROBES`: the mean and standard deviation of all grey values. Is it a probe of
@@ -298,28 +295,24 @@ for words, m in zip(("as simulated", "yes brighter"), found):
 
 # %% [markdown]
 # Of both, so it says nothing about either: in `PROBES` it must be called one that sees the slice.
-# The mean and the deviation contain all pixels, those of the tumour too, and a large bright tumour
-# changes both. They also contain the brightness of the window, the size of the head in the picture
-# and the margin, which belong to the source. As simulated, the probe is at chance (0.54, 0.36 to
-# 0.70): it does not notice the tumours. If all `yes` slices are half as bright again, as from
-# another window, it has 0.87 (0.72 to 0.95) without any tumour in it. Two numbers cannot tell the
-# two apart. A usual mistake is to call it a probe of the source because it is simple: what counts
-# is which pixels it gets, not how many numbers. To make it one, compute it in the border alone.
+# The mean and the deviation contain the pixels of the tumour, and also the brightness of the
+# window, the size of the head and the margin, which belong to the source. As simulated, the probe
+# is at chance (0.54, 0.36 to 0.70): it does not notice the tumours. If all `yes` slices are half as
+# bright again, as from another window, it reaches 0.87 (0.72 to 0.95), although no tumour has
+# changed. The usual mistake is to call it a probe of the source because it is simple: what counts
+# is which pixels it gets. Computed in the border alone, it would be one.
 
 # %% [markdown]
 # > 4. A network has AUROC 0.94 where the metadata have 0.84. Does that mean that 0.10 is about the
 # > tumour? Design an experiment that would tell.
 #
-# No. Scores do not add up. The metadata are one way to see the source, with a small model; the
-# network sees the source in the pixels too, and may know it better than the metadata do. So all
-# 0.94 may come from the source, or nearly none of it: a network that only looks at tumours can have
-# 0.94 where the metadata have 0.84. Change one thing and keep the rest. Four experiments tell more.
-# (1) Slices of both classes from one source, in which the metadata and all source probes are at
-# chance: what the network then reaches is not the source. (2) The same network on an external set,
-# in which the source cannot help. (3) Hide the tumour, in `yes` slices and at the same places in
-# `no` slices, and train and score again: what is left is not the tumour. (4) Match slices within
-# groups of equal metadata and compute the AUROC only of pairs of such slices. Each needs an
-# interval over patients. Students usually subtract, or believe a heat map of one slice.
+# No, scores do not add up: the network sees the source in the pixels too, so all 0.94 may come from
+# the source; or none of it, since a network that looks at tumours only can have 0.94 as well. Three
+# experiments would tell, each with an interval over patients. Take slices of both classes from one
+# source, where all source probes are at chance: what the network reaches there is not the source.
+# Test it on an external set, in which the source cannot help. Hide the tumours, and the same places
+# in `no` slices, then train and score again: what is left is not the tumour. Students usually
+# subtract the two numbers, or believe a heat map of one slice.
 
 # %% [markdown]
 # ## [Intervals](../../../nbs/trust/13_intervals.ipynb)
@@ -370,15 +363,14 @@ assert ps[6] < .05 < .2 < min(ps[15], ps[24]) and together[1] == .5 and min(need
 print(f"slices needed: {needed[0]:,} if the two disagree on 8 %, {needed[1]:,} if independent")
 
 # %% [markdown]
-# `mcnemar` with the patients as groups, since both models predicted the same slices; and the
-# difference with its interval. Both authors' tables must be kept for that: two accuracies alone are
-# not enough. The difference is six slices. Expect that chance explains it. If only A is right on 15
-# slices and only B on 9 (the two disagree on 8 %), p is 0.26. Only if B is never right where A is
-# wrong, and the six slices are of six patients, p is 0.03; if they are of two patients, it is 0.50,
-# where a test of independent slices says 0.03. To notice this difference, about 1,600 slices are
-# needed where the two disagree on 8 %, more with several slices per patient. Students usually look
-# whether two intervals overlap, or ask for `compare_auroc`, which needs probabilities and tests
-# another question.
+# `mcnemar` with the patients as groups, since both models predicted the same slices; for that the
+# authors need both tables of predictions, not two accuracies. The difference is six slices, so
+# expect that chance explains it: if only A is right on 15 slices and only B on 9 (the two disagree
+# on 8 %), p is 0.26. Only if B is never right where A is wrong, and the six slices are of six
+# patients, p is 0.03; if they are of two patients, it is 0.50, where a test of independent slices
+# says 0.03. To notice this difference, about 1,600 slices are needed where the two disagree on 8 %,
+# more with several per patient. Students usually look whether two intervals overlap, or ask for
+# `compare_auroc`, which tests another question.
 
 # %% [markdown]
 # > 2. Make the subjects of `draw` all alike (standard deviation 0 instead of 1). Which of the five
@@ -425,13 +417,13 @@ for name, share in differ[2].items():
 
 # %% [markdown]
 # The two that treat slices as independent: they rise from 84 % to 96 % (Wilson) and from 80 % to 97
-# % (DeLong). The three over groups stay where they were, 93 to 98 % (150 to 400 sets can hardly
-# tell these apart). If subjects differ, the slices of a subject are right and wrong together, and
-# there is less information than the number of slices says. If they are all alike, a second slice of
-# a subject tells as much as one of another subject, and then independence is true for the AUROC and
-# nearly true for the accuracy. So groups cost little where they are not needed. The usual mistake
-# is to keep the old true values: with this change the true AUROC rises from 0.756 to 0.887, and
-# against the old one nearly every interval would be a miss.
+# % (DeLong). The three over groups stay at 93 to 98 %, as far as 150 to 400 sets can tell. If
+# subjects differ, the slices of a subject are right and wrong together, and there is less
+# information than the number of slices says. If they are all alike, a second slice of a subject
+# tells as much as one of another subject: independence is then true for the AUROC, and nearly for
+# the accuracy. So groups cost little where they are not needed. The usual mistake is to keep the
+# old true values: the true AUROC rises from 0.756 to 0.887, and against the old one nearly every
+# interval is a miss.
 
 # %% [markdown]
 # > 3. DeLong's test treats the two trained networks as fixed. Use the repeats of `btnb train
@@ -500,17 +492,15 @@ print(f"twenty seeds: {values.min():.3f} to {values.max():.3f}, "
 
 # %% [markdown]
 # `btnb train FOLDER --folds 5 --repeats 20` divides and trains twenty times, each time with another
-# seed; fold 5r + k of its `predictions.csv` is fold k of repeat r. Score each repeat alone and look
-# at the standard deviation. The first cell does this with five seeds of the simulated set (three
-# folds, a head on frozen features): 0.807 to 0.877. The second takes the twenty repeats of the 253
-# that come with the book: 0.948 to 0.971, a standard deviation of 0.006, while an interval over
-# groups is 0.058 wide on average. So here other slices would change the score more than another
-# seed does. It is another question, and DeLong's interval does not contain the answer: the two
-# uncertainties add up, and a difference of two networks should be compared with both. A repeat
-# changes the division into folds and the training together; a head on frozen features has no chance
-# in its training, so here it is all from the division. A usual mistake is to treat the twenty
-# repeats as twenty independent sets: they are of the same slices, and their mean has no smaller
-# interval over patients.
+# seed; fold 5r + k of its `predictions.csv` is fold k of repeat r, and each repeat is scored alone.
+# Five seeds of the simulated set (three folds, a head on frozen features) have 0.807 to 0.877. The
+# twenty repeats of the 253 that come with the book have 0.948 to 0.971, a standard deviation of
+# 0.006, while an interval over groups is 0.058 wide on average. So here other slices would change
+# the score more than another seed does; DeLong's interval does not contain the second, and a
+# difference of two networks should be compared with both. A repeat changes the division into folds
+# and the training together; fitting a head on frozen features leaves nothing to chance, so here all
+# of it comes from the division. The usual mistake is to treat twenty repeats as twenty independent
+# sets: they are of the same slices, and their mean has no narrower interval over patients.
 
 # %% [markdown]
 # > 4. Test the AUROC of twenty models that only guess against 0.5, each at p < 0.05. How often does
@@ -529,13 +519,13 @@ print(f"at least one p below 0.05: {one_passes:.0%}, after Holm {after_holm:.0%}
       f"best AUROC {best:.2f}")
 
 # %% [markdown]
-# In 61 % of a thousand simulated studies; the calculation says 1 − 0.95²⁰ = 64 %. (The test is that
-# of Mann and Whitney, which is a test of the AUROC of independent slices.) The best of twenty
-# models that guess has an AUROC of 0.62 on average, on a hundred slices. Correct the p-values for
-# the number of models that were tried (`holm`): then 4 % of the studies have one that passes.
-# Better still, choose a model on one set and test this one model, once, on slices that took no part
-# in the choice. Two mistakes are usual: to correct only for the models that are reported, not for
-# all that were tried; and to test the chosen model on the slices on which it was chosen.
+# In 61 % of a thousand simulated studies; the calculation says 1 − 0.95²⁰ = 64 %. (Mann and
+# Whitney's test is one of the AUROC of independent slices.) The best of twenty models that guess
+# has an AUROC of 0.62 on average, on a hundred slices. Correct the p-values for the number of
+# models that were tried (`holm`): then one passes in 4 % of the studies. Better still, choose a
+# model on one set and test it alone, once, on slices that took no part in the choice. Two mistakes
+# are usual: to correct only for the models that are reported, and to test the chosen model on the
+# slices on which it was chosen.
 
 # %% [markdown]
 # ## [Calibration](../../../nbs/trust/14_calibration.ipynb)
@@ -571,13 +561,12 @@ assert power[50][0] < .9 and power[100][0] > .75 and power[200][0] > .95
 assert max(honest for _, honest in power.values()) < .1
 
 # %% [markdown]
-# Mostly yes: with 100 slices the calibration error is above its bound in 90 % of fifty sets, with
-# 50 slices in 72 %, with 25 in 52 %. From about 200 slices on it is above in all of them. The
-# calibrated model is above in 0 to 4 %; 2.5 % is what the bound promises. So "from how many slices
-# on" has no answer without a wanted power: for 80 % it is between 50 and 100. This holds for logits
-# 2.5 times too large; a smaller error needs more slices. Students usually look at one set, or
-# compare the two calibration errors with each other or with 0: with few slices the error of a
-# calibrated model is far above 0, and the bound is what it must be compared with.
+# Mostly: with 100 slices the calibration error is above its bound in 90 % of fifty sets, with 50
+# slices in 72 %, with 25 in 52 %, and from about 200 slices on in all. The calibrated model is
+# above in 0 to 4 %; the bound promises 2.5 % at most. So *from how many slices on* needs a wanted
+# power: for 80 % it is between 50 and 100 slices. A smaller error than logits 2.5 times too large
+# needs more. Students usually look at one set, or compare the two errors with 0: with few slices
+# the error of a calibrated model is far above 0, and the bound is what it must be compared with.
 
 # %% [markdown]
 # > 2. A model predicts "61 % tumour" for each of the 253 slices, of which 61 % show a tumour. What
@@ -632,16 +621,15 @@ assert calibration_error(rare)[0] < .06 and brier(corrected)[0] < brier(rare)[0]
 assert abs(corrected.probs[:,1].mean() - corrected.y.mean()) < .02
 
 # %% [markdown]
-# The odds of a tumour must be divided by ten; on the logit, subtract log 10 = 2.3. Then the mean
-# probability of a tumour falls from 0.37 to 0.09, which is the share of tumours, and the Brier
-# score from 0.344 to 0.141. The AUROC stays 0.801, because the ranking stays. Another temperature
-# is no help: the best one is 0.98, since a temperature pulls both classes alike towards one half.
-# Note what the diagram shows: almost nothing. The calibration error is 0.036 after the removal. Of
-# the slices called tumour with 69 % on average only 24 % are tumours; but of those called free of a
-# tumour more are than claimed, and both lie in the same bins and cancel. So look at each predicted
-# class alone. The share of tumours in the new place must be known or estimated; a student who
-# divides by the ratio of the shares (0.50 to 0.09) instead of the ratio of the odds (1.0 to 0.1) is
-# wrong by a factor of about two.
+# The odds of a tumour must be divided by ten: on the logit, subtract log 10 = 2.3. Then the mean
+# probability of a tumour falls from 0.37 to 0.09, which is their share, and the Brier score from
+# 0.344 to 0.141; the AUROC stays 0.801, because the ranking stays. Another temperature is no help:
+# the best one is 0.98, since a temperature moves both classes alike. The reliability diagram shows
+# almost nothing: the calibration error is 0.036 after the removal. Of the slices called tumour with
+# 69 % on average 24 % are tumours, but of those called free of a tumour more are right than
+# claimed, and in the same bins the two cancel. So look at each predicted class alone. The usual
+# mistake is to divide by the ratio of the shares (0.50 to 0.09) instead of the odds (1.0 to 0.1),
+# which is wrong by a factor of nearly two.
 
 # %% [markdown]
 # ## [Transfer](../../../nbs/trust/15_transfer.ipynb)
@@ -704,15 +692,13 @@ for inner_found, inner_free, outer_found, outer_free in halves["border"]:
 
 # %% [markdown]
 # After training with the border, the sensitivity on the two halves is 0.08 and 0.11 at the internal
-# threshold, and 0.92 and 1.00 at one chosen on the other half. So the threshold explains the whole
-# loss of sensitivity: without a border all probabilities are low. But the specificity falls from
-# 1.00 to 0.00 and 0.08, so the model is of no use at either threshold. What no threshold can give
-# back is the ranking: the AUROC is 0.99 inside and 0.75 outside. For the control the AUROC does not
-# fall (0.86 and 0.87), and another threshold changes little. The halves must be divided by
-# subjects; they hold 12 slices without a tumour each, so every specificity here is uncertain by 0.2
-# and more. The usual mistake is to choose and to test on the same slices, or to call a test
-# *external* whose threshold was chosen on external slices: half of them have then become a training
-# set.
+# threshold, 0.92 and 1.00 at one chosen on the other half: the threshold explains the whole loss of
+# sensitivity. But the specificity falls from 1.00 to 0.00 and 0.08. What no threshold gives back is
+# the ranking: the AUROC is 1.00 inside and 0.75 outside. For the control the AUROC does not fall
+# (0.86 and 0.87), and another threshold changes less. The halves must be divided by subjects; each
+# holds 12 slices without a tumour, so every specificity here is very uncertain. The usual mistake
+# is to choose and to test on the same slices, or to call the test *external*: the half that chose
+# the threshold has become a training set.
 
 # %% [markdown]
 # > 2. Which probe of the [notebook on probes](12_probes.ipynb) would have found the border, without
@@ -727,8 +713,9 @@ for name in ("border", "masked"):
 # The border alone: it sees the outermost eighth and nothing else, and reaches an AUROC of 1.00 (the
 # same frame was planted in exercise 1 of the probes above). The slice with its centre masked sees
 # the frame as well. This takes seconds and no second set. But it only says that the border gives
-# the class away, not that the network uses it; the external set shows that it does. And a probe
-# finds only what it looks at: a shortcut in the middle of the picture would be seen by neither.
+# the class away, not that the network uses it, which the external set shows. The usual mistake is
+# to take probes without a finding for a proof: a shortcut in the middle of the picture is seen by
+# neither.
 
 # %% [markdown]
 # > 3. Let 30 % of the tumours have no border. What does the network reach on the external set now?
@@ -756,14 +743,14 @@ for inside, outside, found, _ in some_lack:
 
 # %% [markdown]
 # 30 % of the patients with a tumour are 7 of 24; which ones is drawn three times. The internal
-# AUROC falls from 0.99 to 0.89 to 0.93, and the external one rises from 0.75 to 0.82 to 0.86, about
-# what the control reaches. The sensitivity on the external set rises from 0.10 to between 0.81 and
-# 0.97, but the specificity falls from 1.00 to between 0.04 and 0.67. Two things have changed. The
-# border no longer explains all labels, so the network must learn something about tumours. And to
-# find 95 % of the tumours, the threshold must be low enough for those without a border: that is why
-# the sensitivity rises so much more than the AUROC. The lower internal score belongs to the better
-# model, which is what students find hard to believe. Draw by patients, not by slices; and do not
-# report one draw, since the three differ in the specificity more than in anything else.
+# AUROC falls from 1.00 to between 0.89 and 0.93, and the external one rises from 0.75 to between
+# 0.82 and 0.86, nearly what the control reaches (0.87). The sensitivity on the external set rises
+# from 0.10 to between 0.81 and 0.97, but the specificity falls from 1.00 to between 0.04 and 0.67.
+# The border no longer explains all labels, so the network must learn something about tumours; and
+# to find 95 % of the tumours, the threshold must be low enough for those without a border. The
+# lower internal score belongs to the model that ranks external slices better, which students find
+# hard to believe. The usual mistake is to draw slices instead of patients, or to report one draw:
+# the three differ most in the specificity.
 
 # %% [markdown]
 # ## [Results](../../../nbs/studies/results.ipynb)
@@ -803,14 +790,13 @@ assert not shares and aurocs["random"]["low"] > .8 and aurocs["patients"]["low"]
 
 # %% [markdown]
 # An AUROC of 0.852 at random and 0.530 by patients, where the interval (0.488 to 0.572) contains
-# guessing. At random it finds a neighbouring slice of the same patient: nearly every slice has one
-# in the training set. The table shows this without any picture. Where the next slice of the patient
-# in another fold has the same class (1,629 slices), the probe is right on 91 %; where it has the
-# other class (163 slices), on 26 %, far less than guessing: it copies the neighbour's label. By
-# patients there is no such slice, and nothing else helps it. Who has the folder can look at the
-# pairs with `nearest_training`. Students often say that it finds copies: these are different slices
-# of one head, which a search for near-duplicates is not made to find. Only a table of patients
-# keeps them in one fold.
+# guessing. At random it finds a neighbouring slice of the same patient, which can be seen without
+# any picture: where the next slice of the patient in another fold has the same class (1,629
+# slices), the probe is right on 91 %; where it has the other class (163 slices), on 26 %, far less
+# than guessing. It copies the neighbour's label. By patients there is no such slice, and nothing
+# else helps it. Who has the folder can look at the pairs with `nearest_training`. Students often
+# say that it finds copies: these are different slices of one head, which a search for
+# near-duplicates is not made to find. Only a table of patients keeps them in one fold.
 
 # %% [markdown]
 # > 2. Which networks' AUROC differs from that of the slice with its centre masked? Use
@@ -845,20 +831,18 @@ assert alike == {(name, "tutorial") for name in strict if name != "lgg"} and len
 # only one fold was compared. Sizes matter more than p: on lgg, where the source cannot help, the
 # difference of the fine-tuned network is 0.497; on cheng it is 0.052, because there the masked
 # slice reaches 0.935 itself: around the black disc it can see plane, height and some of the
-# tumours. Only slices that both models predicted may be compared, with the patients as groups; a
-# student who forgets either gets an error in the first case, and a p that is too small in the
-# second.
+# tumours. The usual mistakes are to compare tables of different slices, which is an error, and to
+# forget the patients as groups, which makes p too small.
 
 # %% [markdown]
 # > 3. Find a publication on one of these sets that is not in the list. What would you need to know
 # > to add it?
 #
-# There is no single right answer; a good one has the columns of `nbs/studies/published.csv`, each
-# filled or said to be unknown. Which set is it, and which files of it (number of slices, classes, a
-# hash if there is one)? How were training, validation and test set divided: by patients, by slices,
-# by the folders of the publisher? Were copies removed? How many patients are in the test set? On
-# which slices were the network, the number of epochs and the threshold chosen? Which metric is it,
-# over which classes, of one training or the mean of several, with which interval? Is the number in
-# the publication itself, or does somebody else quote it? Most publications on these sets do not say
-# how they split. Then the row says *not stated*; do not guess, and do not rank such a number among
-# those by patients.
+# There is no single right answer; a good one fills the columns of `nbs/studies/published.csv`, or
+# says what is unknown. Which files of the set are used (number of slices, classes, a hash if there
+# is one), and were copies removed? How are training, validation and test set divided, by patients
+# or by slices, and how many patients are in the test set? On which slices were the network, the
+# number of epochs and the threshold chosen? Which metric is it, over which classes, of one training
+# or the mean of several, with which interval? Is the number in the publication itself, or does
+# somebody else quote it? The usual mistake is to guess how a publication splits where it does not
+# say: write *not stated*, and do not rank its number among those by patients.
