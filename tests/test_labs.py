@@ -148,6 +148,31 @@ def test_grading(name, tmp_path):
     assert minutes < 5
 
 
+def exercises(path):
+    "The exercises of a notebook, each as one line."
+    for cell in nbformat.read(path, as_version=4).cells:
+        parts = re.split(r"^(?:#+ |\*\*)Exercises", cell.source, maxsplit=1, flags=re.M)
+        for line in parts[1].splitlines() if len(parts) == 2 else []:
+            if re.match(r"\d+\. ", line):
+                yield line.strip()
+
+
+def test_exercises_have_solutions():
+    "Every exercise of trust, aims, results and engine is quoted where it is solved."
+    quoted = set()
+    for name in labs.names("exercises"):
+        for cell in labs.read_cells(name):
+            text = " ".join(line.removeprefix("> ") for line in cell.source.splitlines()
+                            if line.startswith("> "))
+            quoted |= {part.strip() for part in re.split(r"(?=\b\d+\. )", text)}
+            quoted.add(text.strip())
+    asked = [(path, line) for folder in ("trust", "aims", "engine", "studies")
+             for path in sorted((ROOT/"nbs"/folder).glob("*.ipynb")) if path.stem != "mistakes"
+             for line in exercises(path)]
+    missing = [f"{path.stem} {line[:60]}" for path, line in asked if line not in quoted]
+    assert len(asked) > 100 and not missing, missing
+
+
 def test_all_mistakes_have_marks():
     "Each of the fifteen mistakes loses marks in a lab of a lesson and in the lab on mistakes."
     with (ROOT/"labs/marks.csv").open(newline="", encoding="utf-8") as file:

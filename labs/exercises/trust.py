@@ -40,7 +40,8 @@ def take(root, numbers):
             shutil.copy(heads/c/f"{c}{n:03d}_1.png", root/c)
     shutil.copy(heads/"README.txt", root)
 
-place = Path(tempfile.mkdtemp())
+held = tempfile.TemporaryDirectory()
+place = Path(held.name)
 take(place/"flipped", range(8))
 take(place/"copies", range(8))
 copies = place/"copies"
