@@ -66,8 +66,12 @@ def tiny(tmp_path, monkeypatch):
 
 
 def test_marks_and_time_limit(tiny, tmp_path):
-    "None, half, full marks; an answer that never ends loses its marks and holds up nobody."
+    """None, half, full marks; an answer that never ends loses its marks and holds up nobody.
+
+    A warning costs no mark."""
     loop = nbformat.from_dict(labs.instructor("tiny"))
+    loop.cells[1].source = ("import warnings\ndef double(x):\n    warnings.warn('a warning')\n"
+                            "    return 2*x")
     loop.cells[2].source = "def triple(x):\n    while True: pass"
     stubborn = nbformat.from_dict(labs.instructor("tiny"))
     stubborn.cells[2].source = ("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"

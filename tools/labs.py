@@ -39,6 +39,9 @@ c.CourseDirectory.course_id = "brain_tumor_nb"
 c.ClearSolutions.code_stub = {{"python": {stub!r}}}
 c.ClearSolutions.text_stub = {text!r}
 c.ExecutePreprocessor.timeout = {timeout}       # seconds per cell; then the cell is stopped
+# nbgrader takes the mark of a check that prints a warning, such as numpy's at 0/0, and says nothing
+c.IgnorePattern.enabled = True
+c.IgnorePattern.pattern = "(?s)."
 # collected files are named STUDENT_LAB.ipynb, as in li_02_normalization.ipynb
 name = r"(.*[/\\])?(?P<student_id>[^/\\]+?)_(?P<file_id>0\d_\w+\.ipynb)"
 c.FileNameCollectorPlugin.named_regexp = name

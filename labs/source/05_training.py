@@ -2,7 +2,8 @@
 # # Lab 5: training
 # > Write the loop yourself, and know what its numbers mean.
 #
-# You need [lesson 5](../../nbs/05_training.ipynb). 90 minutes, 20 marks, offline, no graphics card.
+# You need [lesson 5](../../nbs/05_training.ipynb). Tasks 1 to 8: 90 minutes, 16 marks. The
+# exercises after them: 50 minutes, 4 marks; you can do them at home. Offline, no graphics card.
 #
 # - Write your answers where it says *Your answer here*. Leave the other code cells as they are.
 # - Below each answer are *checks*, one mark each. Run them: a check that says nothing has passed,
@@ -356,7 +357,8 @@ def my_epoch(net, batches, tfm, optimizer):
 
 # %% [markdown] hint="my_epoch"
 # Hint 1: where to look
-# It is the inside of `learn` in the section *The loop* of the lesson, without the validation.
+# It is one epoch of `learn` in the section *The loop* of the lesson. Leave out the validation, and
+# the line with `set_epoch`: the checks give you a plain list of batches.
 
 # %% [markdown] hint="my_epoch"
 # Hint 2: the four steps
@@ -450,6 +452,8 @@ assert orders_5[0] != orders_5[1], (
     "the slices come in the same order in each epoch: ask for a new order (shuffle)")
 x_5 = next(iter(batches_5))[0]
 assert len(x_5) == 16, f"a training batch holds {len(x_5)} slices, and 16 were asked for"
+assert tfm_5 not in (train_transform, valid_transform), (
+    "your training transform is the function that makes one: call it with `stats`")
 assert not torch.equal(tfm_5(x_5), tfm_5(x_5)), (
     "your training transform makes the same of a slice each time: it should rotate and flip at "
     "random")
@@ -461,6 +465,8 @@ assert found_5 == sorted(int(i) for i in split.valid), (
     f"your validation batches hold {len(found_5)} slices; each of the {len(split.valid)} of the "
     "validation set should come once, and no other")
 x_5 = next(iter(batches_5))[0]
+assert tfm_5 not in (train_transform, valid_transform), (
+    "your validation transform is the function that makes one: call it with `stats`")
 assert torch.equal(tfm_5(x_5), tfm_5(x_5)), (
     "your validation transform makes two different pictures of one slice. It rotates or flips at "
     "random, so the score differs from call to call and the best epoch is chosen by luck")
@@ -603,7 +609,8 @@ def improved(rows):
 # %% [markdown] hint="improved"
 # Hint 2: all rows before
 # `all(rows[-1]["valid_loss"] < row["valid_loss"] for row in rows[:-1])` is true if the loss of the
-# last row is the lowest. Where there are no rows before, `all` is true.
+# last row is the lowest. Where there are no rows before, `all` is true; `min` of no rows would stop
+# with an error.
 
 # %% [markdown] hint="improved"
 # Hint 3: the lines
@@ -705,6 +712,8 @@ five = [validate(trained, valid_e, train_transform(stats))[1] for _ in range(5)]
 # `five = [validate(trained, valid_e, train_transform(stats))[1] for _ in range(5)]`
 
 # %% check="five_scores"
+assert not any(isinstance(v, tuple) for v in five), (
+    "`validate` returns two numbers, the loss and the accuracy: take the second, with [1]")
 right_e = [float(v)*len(split.valid) for v in five]
 assert len(right_e) == 5, f"there are {len(right_e)} accuracies, and five were asked for"
 assert all(abs(v - round(v)) < 1e-3 and 0 <= v <= len(split.valid) for v in right_e), (
@@ -751,7 +760,8 @@ def steps(slices, batch_size):
 # `return math.ceil(slices/batch_size)`
 
 # %% check="steps_epoch"
-assert steps(192, 16) == 12, f"192 slices in batches of 16 are not {steps(192, 16)} steps"
+assert steps(192, 16) == 12, (
+    f"192 slices are 12 full batches of 16 and none besides, not {steps(192, 16)} steps")
 assert steps(50, 4) == 13, f"12 full batches of 4 and a batch of 2 are not {steps(50, 4)} steps"
 ### BEGIN HIDDEN TESTS
 for n_9, b_9, wanted_9 in ((192, 4, 48), (192, 64, 3), (5, 8, 1), (240, 7, 35)):

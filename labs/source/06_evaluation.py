@@ -2,8 +2,8 @@
 # # Lab 6: evaluation
 # > What may be said of a model, and how sure is it?
 #
-# You need [lesson 6](../../nbs/06_evaluation.ipynb). 90 minutes, 20 marks, offline, no graphics
-# card.
+# You need [lesson 6](../../nbs/06_evaluation.ipynb). Tasks 1 to 8: 90 minutes, 16 marks. The
+# exercises after them: 40 minutes, 4 marks; you can do them at home. Offline, no graphics card.
 #
 # - Write your answers where it says *Your answer here*. Leave the other code cells as they are.
 # - Below each answer are *checks*, one mark each. Run them: a check that says nothing has passed,
@@ -51,7 +51,11 @@ print(len(truth), "slices of", len(set(patient)), "patients,", truth.sum(), "wit
 # | `prob` | the predicted probability of glioma, 0 to 1 |
 # | `patient` | a number for the patient of the slice |
 #
-# Try your functions on them in cells of your own. The checks use other, made-up predictions.
+# The tasks say *tumour* for the positive class, as the lesson does. Here it is glioma, and a slice
+# "without a tumour" is one with another type.
+#
+# Try your functions on these three in cells of your own. Most checks use other, made-up
+# predictions.
 
 # %%
 def made_up(tp, fn, fp, tn):
@@ -71,8 +75,8 @@ def scores_of(n, seed=0):
 # ## 1 Four shares
 #
 # Count the four kinds of predictions, and divide. Write `shares`: sensitivity, specificity,
-# positive predictive value (`"ppv"`) and negative predictive value (`"npv"`). A share of no slices
-# at all is not a number: `math.nan`.
+# positive predictive value (`"ppv"`) and negative predictive value (`"npv"`). If there are no
+# slices to divide by, the share is not a number: `math.nan`.
 
 # %% task="shares"
 def shares(truth, called):
@@ -101,8 +105,9 @@ def shares(truth, called):
 
 # %% [markdown] hint="shares"
 # Hint 3: dividing
-# `tp/(tp + fn)`, `tn/(tn + fp)`, `tp/(tp + fp)` and `tn/(tn + fn)`, in the order of the dictionary.
-# For a share of no slices: `tp/(tp + fp) if tp + fp else math.nan`.
+# `return {"sensitivity": tp/(tp + fn), "specificity": tn/(tn + fp), "ppv": tp/(tp + fp), "npv":
+# tn/(tn + fn)}`. Dividing by 0 gives a warning. To avoid it, write in place of `tp/(tp + fp)`:
+# `tp/(tp + fp) if tp + fp else math.nan`. The same for the three others.
 
 # %% check="shares_of_truth"
 found_1 = shares(*made_up(tp=6, fn=2, fp=1, tn=9))
@@ -114,7 +119,8 @@ assert np.allclose(pair_1, [.75, .9], atol=1e-6), (
 found_1 = shares(*made_up(tp=3, fn=9, fp=4, tn=1))
 pair_1 = float(found_1["sensitivity"]), float(found_1["specificity"])
 assert np.allclose(pair_1, [.25, .2], atol=1e-6), (
-    f"with 3 TP, 9 FN, 4 FP and 1 TN you find {pair_1[0]:.3f} and {pair_1[1]:.3f}")
+    f"with 3 TP, 9 FN, 4 FP and 1 TN you find {pair_1[0]:.3f} and {pair_1[1]:.3f}, and it is "
+    "3/12 and 1/5")
 ### END HIDDEN TESTS
 
 # %% check="shares_of_called"
@@ -267,13 +273,13 @@ for threshold_4, wanted_4 in ((0, [1, 0]), (1.1, [0, 1]), (.75, [.25, .8])):
 # `draw_roc`. It draws the operating points of many thresholds as one line, writes the figure to
 # `file`, and returns the axes.
 #
-# - x axis: 1 − specificity, from 0 to 1, with this name;
-# - y axis: sensitivity, from 0 to 1, with this name;
+# - x axis: 1 − specificity, y axis: sensitivity, each with its name at the axis;
+# - both from 0 to 1: the line goes from (0, 0) to (1, 1);
 # - a title.
 
 # %% task="draw_roc"
 def draw_roc(truth, prob, file):
-    """Draw the ROC curve, write it to `file` (a PNG); the axes.
+    """Draw the ROC curve, write it to `file` (a PNG), and return the axes.
 
     truth: bool [N]; prob: float [N], 0 to 1; file: a path"""
     ### BEGIN SOLUTION
@@ -299,9 +305,9 @@ def draw_roc(truth, prob, file):
 
 # %% [markdown] hint="draw_roc"
 # Hint 1: the points
-# `thresholds = np.linspace(0, 1.001, 501)`. For each the sensitivity is
-# `(prob[truth] >= t).mean()`. The false alarms, 1 − specificity, are the same share of
-# `prob[~truth]`.
+# `thresholds = np.linspace(0, 1.001, 501)`, then
+# `sensitivity = [(prob[truth] >= t).mean() for t in thresholds]`. The false alarms,
+# 1 − specificity, are the same share of `prob[~truth]`: call the list `alarms`.
 
 # %% [markdown] hint="draw_roc"
 # Hint 2: the axes
@@ -435,12 +441,15 @@ def wilson_interval(k, n):
 # %% check="interval_of_40"
 pair_7 = [float(v) for v in wilson_interval(40, 50)]
 assert np.allclose(pair_7, [.670, .888], atol=.002), (
-    f"for 40 of 50 you find {pair_7[0]:.3f} to {pair_7[1]:.3f}, and the lesson has 0.670 to 0.888")
+    f"for 40 of 50 you find {pair_7[0]:.3f} to {pair_7[1]:.3f}, and the lesson has 0.670 to 0.888. "
+    "In the formula z²/(4n²) stands under the root, with n² in the denominator: z**2/(4*n**2). "
+    "Both ends are divided by 1 + z²/n")
 ### BEGIN HIDDEN TESTS
 for k_7, n_7, wanted_7 in ((50, 50, (.929, 1)), (0, 20, (0, .161)), (160, 200, (.739, .850))):
     pair_7 = [float(v) for v in wilson_interval(k_7, n_7)]
     assert np.allclose(pair_7, wanted_7, atol=.002), (
-        f"for {k_7} of {n_7} you find {pair_7[0]:.3f} to {pair_7[1]:.3f}")
+        f"for {k_7} of {n_7} you find {pair_7[0]:.3f} to {pair_7[1]:.3f}, and it is "
+        f"{wanted_7[0]:.3f} to {wanted_7[1]:.3f}")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -516,7 +525,8 @@ assert len(ends_8) == 2, (
     "patients would have given another number, anything from 0.67 to 0.89: say so")
 assert .62 < ends_8[0] < .74 and .85 < ends_8[1] < .93, (
     f"40 of 50 slices of 50 patients are right, and your interval is {ends_8[0]:.3f} to "
-    f"{ends_8[1]:.3f}; it should be near 0.68 to 0.90. Take the middle 95 % of the resamples")
+    f"{ends_8[1]:.3f}; it should be near 0.68 to 0.90. Take the middle 95 % of the resamples: "
+    "np.quantile(…, [.025, .975]), or np.percentile(…, [2.5, 97.5])")
 for name_8 in ("sensitivity", "specificity"):
     value_8, low_8, high_8 = [float(v) for v in found_8[name_8]]
     assert abs(value_8 - .8) < 1e-6 and .58 < low_8 < .72 and .88 < high_8 < .99, (
@@ -543,15 +553,16 @@ assert .75*widths_8[0] < widths_8[1] < 1.3*widths_8[0], (
 #
 # ### Exercise 1: everything is a tumour
 #
-# A model calls every slice a tumour. Which of its metrics look good? Try your `shares` with
-# `np.full(len(truth), True)`.
+# A model calls every slice a tumour. Which of its metrics look good? Try
+# `shares(truth, np.full(len(truth), True))`.
 
 # %% [markdown] answer="exercise_1"
 ### BEGIN SOLUTION
 # The sensitivity is 1: no tumour is missed. That looks perfect, and says nothing, since the
-# specificity is 0. Precision and accuracy are the prevalence, so they look good where most slices
-# have a tumour: with 155 of 253 slices, as in the original's data, both are 0.61, and the F1 score
-# is 0.76. The negative predictive value does not exist, because no slice is called without.
+# specificity is 0. Precision (the positive predictive value) and accuracy are the prevalence. Here
+# that is 80 of 240 slices, 0.33. They look good where most slices are positive: with 155 of 253
+# slices with a tumour, as in the original's data, both are 0.61, and the F1 score is 0.76. The
+# negative predictive value does not exist, because no slice is called negative.
 #
 # The balanced accuracy is 0.5 and the AUROC is 0.5, because all slices have the same probability:
 # these two show that the model knows nothing. A sensitivity must never be given without the
@@ -621,16 +632,16 @@ assert np.allclose([sens_9, spec_9], wanted_9, atol=1e-6), (
     "patients among them on whom the threshold was chosen?")
 
 # %% [markdown]
-# Try `transfer(truth, prob, patient, .95)`. Is 0.95 reached by the other patients? Why not, or why
-# only about?
+# Try `transfer(truth, prob, patient, .95)`. Is the sensitivity of the other patients 0.95? Explain
+# what you see.
 
 # %% [markdown] answer="exercise_2"
 ### BEGIN SOLUTION
 # On these slices the threshold is about 0.22. The odd patients have a sensitivity of only 0.80
-# there, and a specificity of 0.50. The threshold lies at the few lowest of some forty slices of
-# even patients with a glioma, and these few say little about other patients. So the sensitivity
-# that was wanted is not the one to report: report the one on patients who had no part in the
-# choice.
+# there, and a specificity of 0.50. The even patients have 40 slices with a glioma, and the two of
+# them with the lowest probabilities lie below the threshold. So two or three slices decide where it
+# lies, and these few say little about other patients. The sensitivity that was wanted is not the
+# one to report: report the one on patients who had no part in the choice.
 #
 # For the lesson's table, of 110 patients, the threshold is 0.084, and the others have a
 # sensitivity of 0.965 and a specificity of 0.296: nearly all tumours are found, at the price of
