@@ -68,8 +68,8 @@ def train_stats(pixels, train_idx):
 
 # %% [markdown] hint="train_stats"
 # Hint 2: which numbers
-# `torch.mean` refuses whole numbers: `.double()` makes floating-point numbers of them, `/255` brings
-# them to the scale 0 to 1.
+# `torch.mean` refuses whole numbers: `.double()` makes floating-point numbers of them, `/255`
+# brings them to the scale 0 to 1.
 
 # %% [markdown] hint="train_stats"
 # Hint 3: the lines
@@ -244,9 +244,9 @@ assert torch.equal(batch, store.pixels[3:6]), (
 # ## 4 Check it, and stop (3 marks)
 #
 # The original prints the mean of the normalised images, −0.195, and goes on. A number that is only
-# printed stops nothing. Write `must_be_normal`: it raises a `ValueError` if the mean is further than
-# `tol` from 0, or the standard deviation further than `tol` from 1. The message names both numbers
-# that were found. If both are within `tol`, they are returned.
+# printed stops nothing. Write `must_be_normal`: it raises a `ValueError` if the mean is further
+# than `tol` from 0, or the standard deviation further than `tol` from 1. The message names both
+# numbers that were found. If both are within `tol`, they are returned.
 
 # %% task="must_be_normal"
 def must_be_normal(z, tol=.02):
