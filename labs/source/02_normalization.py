@@ -7,7 +7,7 @@
 #
 # - Write your answers where it says *Your answer here*. Leave the other code cells as they are.
 # - Below each answer are *checks*, one mark each. Run them: a check that says nothing has passed,
-#   one that stops tells you what to look at. Some checks look at more than they show.
+#   one that stops tells you what to look at. Most checks look at more than they show.
 # - Open the hints one after another, as many as you need. They cost nothing.
 # - At the end: *Kernel → Restart Kernel and Run All Cells*, save, and hand in this file.
 #
@@ -68,8 +68,8 @@ def train_stats(pixels, train_idx):
 
 # %% [markdown] hint="train_stats"
 # Hint 2: which numbers
-# Whole numbers have no mean in torch: `.double()` makes numbers with a fraction, `/255` brings them
-# to the scale 0 to 1.
+# `torch.mean` refuses whole numbers: `.double()` makes floating-point numbers of them, `/255`
+# brings them to the scale 0 to 1.
 
 # %% [markdown] hint="train_stats"
 # Hint 3: the lines
@@ -120,10 +120,10 @@ assert abs(found - expected) < 1e-5, (
 # %% [markdown]
 # ## 2 At the size and crop that the network sees (2 marks)
 #
-# A slice goes a long way before the network sees it: it is made square, resized, perhaps cut.
-# Mean and standard deviation hold for pixels at the *end* of that way. The original tutorial
-# measures them on pictures resized to 255 pixels with the middle 225 cut out, and its network then
-# sees 64 pixels without that cut. So more black margin is in what the network sees.
+# A slice goes through several steps before the network sees it: it is made square, resized, perhaps
+# cut. Mean and standard deviation must be measured after the *last* of these steps. The original
+# tutorial measures them on pictures resized to 255 pixels with the middle 225 cut out, and its
+# network then sees 64 pixels without that cut. So the network sees more of the black margin.
 #
 # Write `seen_stats`. `pictures` are PIL images in grey, `prepare` is a function that makes of one
 # picture what the network sees of it: uint8 [1,S,S]. All results of `prepare` have one size.
@@ -243,10 +243,10 @@ assert torch.equal(batch, store.pixels[3:6]), (
 # %% [markdown]
 # ## 4 Check it, and stop (3 marks)
 #
-# The original prints the mean of the normalised images, −0.195, and goes on. A check that nobody
-# reads is none. Write `must_be_normal`: it raises a `ValueError` if the mean is further than `tol`
-# from 0, or the standard deviation further than `tol` from 1. The message names what was found.
-# If all is well, it returns mean and standard deviation.
+# The original prints the mean of the normalised images, −0.195, and goes on. A number that is only
+# printed stops nothing. Write `must_be_normal`: it raises a `ValueError` if the mean is further
+# than `tol` from 0, or the standard deviation further than `tol` from 1. The message names both
+# numbers that were found. If both are within `tol`, they are returned.
 
 # %% task="must_be_normal"
 def must_be_normal(z, tol=.02):
@@ -341,8 +341,8 @@ plt.show()
 #
 # 5,700 slices of 225 × 225 pixels in three channels of 4 bytes are 3.5 GB, and the original holds
 # them more than once: it puts the whole set into one batch, decodes all files for the mean and once
-# more for the standard deviation. It need not be. The mean of all follows from sums: the sum of the
-# pixels, the sum of their squares, and their number. Sums can be added up batch by batch:
+# more for the standard deviation. That is not necessary. The mean of all follows from sums: the sum
+# of the pixels, the sum of their squares, and their number. Sums can be added up batch by batch:
 #
 # mean = sum / number, variance = sum of squares / number − mean², and the standard deviation is the
 # square root of the variance.
@@ -372,7 +372,8 @@ def stream_stats(batches):
 # %% [markdown] hint="stream_stats"
 # Hint 1: where to look
 # Start with `number, total, squares = 0, 0., 0.`, and add to them in a loop `for x in batches:`.
-# Keep no list of batches.
+# Keep no list of batches. Make floating-point numbers of each batch before you square it: a uint8
+# holds 0 to 255 only, and `x**2` makes 144 of 20 (400 − 256).
 
 # %% [markdown] hint="stream_stats"
 # Hint 2: the loop
@@ -414,7 +415,8 @@ x = store.pixels.double()/255
 expected = [x.mean().item(), x.std(correction=0).item()]
 assert np.allclose(found, expected, atol=1e-4), (
     f"batches of 100, 3 and 137 slices have together {expected[0]:.4f} and {expected[1]:.4f}, you "
-    f"find {found}: a small batch must weigh less than a large one, so add sums, not means")
+    f"find {found}: add sums, not means (a small batch weighs less than a large one), and square "
+    "floating-point numbers (the square of 20 does not fit into uint8)")
 ### BEGIN HIDDEN TESTS
 dark = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
 found = [float(value) for value in stream_stats([dark, dark + 255, dark + 255, dark + 255])]
@@ -448,8 +450,8 @@ def measured():
 held = np.inf
 stream_stats(measured())
 assert held < 2e6, (
-    f"{held/1e6:.1f} MB were held after 20 batches of 0.05 MB: copies of the batches, as decimal "
-    "numbers or arrays, take memory as well, keep sums only (inf: not all batches were read)")
+    f"{held/1e6:.1f} MB were held after 20 batches of 0.05 MB: copies of the batches, as floats "
+    "or arrays, take memory as well, keep sums only (inf: not all batches were read)")
 ### END HIDDEN TESTS
 
 # %% check="stream_once" mistakes="7"
@@ -459,10 +461,11 @@ assert watched.reads == 1, (
     f"the batches were read {watched.reads} times: each time all files are decoded again. Mean and "
     "standard deviation follow from sums of one pass")
 ### BEGIN HIDDEN TESTS
+expected = [float(value) for value in stream_stats(store.pixels.split(60))]
 found = [float(value) for value in stream_stats(part for part in store.pixels.split(60))]
-assert np.allclose(found, [.1639, .1589], atol=1e-3), (
-    f"a generator gave {found}, the sample has 0.164 and 0.159: a generator can be read once "
-    "only, so take all sums in one loop")
+assert np.allclose(found, expected, equal_nan=True), (
+    f"a generator gave {found}, a list of the same batches {expected}: a generator can be read "
+    "once only, so take all sums in one loop")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -470,7 +473,8 @@ assert np.allclose(found, [.1639, .1589], atol=1e-3), (
 #
 # Augmentation changes each slice of a batch by random numbers of its own. Here they are handed in,
 # so that the same numbers give the same slices. Write `flip_some`: slice `i` is *flipped* (left and
-# right exchanged) if `draws[i]` is below 0.5, and stays as it is otherwise.
+# right exchanged) if `draws[i]` is below 0.5, and stays as it is otherwise. The result is a new
+# tensor: the batch that was handed in keeps its pixels, because others still need them.
 
 # %% task="flip_some"
 def flip_some(x, draws):
@@ -482,7 +486,7 @@ def flip_some(x, draws):
 # %% [markdown] hint="flip_some"
 # Hint 1: where to look
 # `x.flip(-1)` flips along the last axis, the columns: left and right are exchanged. It returns a
-# new tensor, and flips *all* slices.
+# new tensor, and flips *all* slices. (Tensors know no negative steps such as `[..., ::-1]`.)
 
 # %% [markdown] hint="flip_some"
 # Hint 2: only some
@@ -506,10 +510,10 @@ assert tuple(y.shape) == (3, 1, 2, 2) and changed == [True, False, True], (
 before = store.pixels[:40].clone()
 lot = torch.from_numpy(np.random.default_rng(5).random(40))
 after = flip_some(before, lot)
+assert torch.equal(before, store.pixels[:40]), (
+    "the batch that was handed in has changed: return a new tensor, others still need the old one")
 assert all(torch.equal(after[i], before[i]) != (lot[i] < .5) for i in range(40)), (
     "in a batch of 40 slices other slices were flipped than those with a draw below 0.5")
-assert torch.equal(before, store.pixels[:40]), (
-    "the batch that was handed in has changed: return a new tensor, the store keeps the old one")
 ### END HIDDEN TESTS
 
 # %% check="flip_direction"
@@ -566,7 +570,7 @@ def head_stats(pixels, train_idx, least=20):
 # %% [markdown] hint="head_stats"
 # Hint 1: where to look
 # `x >= least` is a tensor of True and False, and `x[x >= least]` holds the pixels where it is True,
-# in one row.
+# in one row. Compare before you divide by 255: afterwards no pixel reaches 20.
 
 # %% [markdown] hint="head_stats"
 # Hint 2: the lines
@@ -578,7 +582,7 @@ def head_stats(pixels, train_idx, least=20):
 
 # %% check="head_mean"
 six = torch.tensor([19, 20, 40, 60, 200, 255], dtype=torch.uint8).reshape(3, 1, 1, 2)
-found = head_stats(six, [0, 1]).mean[0]
+found = head_stats(six, [0, 1]).mean[0]     # an error here: is the pixel 40 compared, or 40/255?
 assert abs(found - 40/255) < 1e-4, (
     "of the pixels 19, 20, 40 and 60 (the third slice is not for training) 20, 40 and 60 are of "
     f"the head, their mean is 40/255 = 0.1569; you find {found:.4f}")
@@ -623,8 +627,8 @@ print(f"with the statistics of the head: mean {z.mean():.2f}, standard deviation
 # ### BEGIN SOLUTION
 # None of them alters the type of a tumour; the question is what can come from a scanner.
 #
-# - *Upside down*: a coronal or sagittal head that stands on its head does not occur. An axial slice
-#   upside down shows the front of the head below; some sources store slices like that.
+# - *Upside down*: coronal and sagittal slices show the top of the head above, never below. An axial
+#   slice upside down shows the front of the head below; some sources store slices like that.
 # - *Rotated by 90°*: nobody lies like that in a scanner; a file that was stored with rows and
 #   columns exchanged looks so. A few degrees are possible in every plane.
 # - *Left and right exchanged*: possible for axial and coronal slices, the head is nearly symmetric.
@@ -639,7 +643,7 @@ print(f"with the statistics of the head: mean {z.mean():.2f}, standard deviation
 # %% [markdown]
 # **Exercise 4.** Write a step `Brighter` whose `forward` multiplies the pixels of each slice, from
 # 0 to 1, by a random factor of its own between 0.8 and 1.2. `torch.rand(n)` draws `n` numbers
-# between 0 and 1.
+# between 0 and 1. The result is a new tensor here as well.
 
 # %% task="Brighter"
 class Brighter(nn.Module):
@@ -653,6 +657,7 @@ class Brighter(nn.Module):
 # %% [markdown] hint="Brighter"
 # Hint 1: the factors
 # `torch.rand(len(x))` has one number per slice, from 0 to 1. `.8 + .4*…` brings them to 0.8 to 1.2.
+# They need the shape [B,1,1,1], as the condition of `flip_some`.
 
 # %% [markdown] hint="Brighter"
 # Hint 2: the lines
@@ -669,7 +674,7 @@ assert factors.min() >= .799 and factors.max() <= 1.201 and factors.max() - fact
 
 # %% check="brighter_own"
 x = torch.rand(6, 1, 5, 4)/2 + .1
-factors = (Brighter()(x)/x).flatten(1)
+factors = (Brighter()(x.clone())/x).flatten(1)
 spread = (factors.max(1)[0] - factors.min(1)[0]).max().item()
 assert factors.shape == (6, 20) and spread < 1e-4 and len(set(factors[:, 0].tolist())) > 1, (
     "within a slice all pixels have one factor, and the slices of a batch have different ones: "
