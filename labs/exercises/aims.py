@@ -396,7 +396,7 @@ assert 2 < degrees < 5 and abs(reached - .65) < .01
 # place, so a shift of the edges by one or two pixels lowers it. This is why rotation and shift
 # have steps of their own, in degrees and millimetres. A usual error is to conclude that a rotation
 # of 3 degrees is as bad as noise of severity 5; the network hardly notices it
-# ([robustness](22_robustness.ipynb)).
+# ([robustness](../../../nbs/aims/22_robustness.ipynb)).
 
 # %% [markdown]
 # ## [Robustness](../../../nbs/aims/22_robustness.ipynb)
@@ -614,8 +614,8 @@ for file in (marked/"meningioma").glob("*.png"):
 cheat = train_run(marked, home/"cheat", config, judges=())
 fooled = slices_to_explain(cheat, MRIFolder(marked), n=150, lesions=False)
 parts = errors_without_parts(fooled)
-print(f"wrong: {bad.mean():.0%} without squares, {wrong_of(cheat.predictions).mean():.0%} with them;",
-      "named:", find_shortcuts(parts))
+print(f"{bad.mean():.0%} wrong without squares, {wrong_of(cheat.predictions).mean():.0%} with them; "
+      f"named: {find_shortcuts(parts)}")
 
 
 def without_middle(asked):
