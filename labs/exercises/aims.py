@@ -454,7 +454,8 @@ for model in ("none", "rotation", "all"):
     row = faults[model,"rotation","5"]
     print(f"{model:9} rotated by 45 degrees: AUROC {float(row['auroc']):.3f}, change "
           f"{float(row['auroc_change']):+.3f}, {float(row['error']):.1%} wrong")
-assert faults["rotation","rotation","5"]["error"] < faults["none","rotation","5"]["error"]
+far = {model: float(faults[model,"rotation","5"]["error"]) for model in ("none", "rotation")}
+assert far["rotation"] < far["none"] - .03
 
 # %% [markdown]
 # On 48 slices: with 15 degrees 27 % are wrong, rotated by 45 degrees 33 %; with 45 degrees 38 %
