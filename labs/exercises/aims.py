@@ -577,6 +577,8 @@ assert same > .6 and heat_scores(heat, errors.masks)["pointing"].mean() < .3
 # %% [markdown]
 # > 2. Score the maps of `integrated_gradients` on the sample
 # > (`asked.heat("integrated_gradients")`). Which guess do they beat?
+#
+# This cell needs captum (`pip install "brain_tumor_nb[explain]"`).
 
 # %%
 asked = slices_to_explain(run, sample, n=60)
@@ -639,12 +641,12 @@ assert planted[1] - planted[0] > .2
 # %% [markdown]
 # No, nothing is named, although the shortcut works: 7 % are wrong with squares, 24 % without them.
 # `judge_explanation` removes four corners and the rim, and the square is in none of them. With its
-# place made black 51 % are wrong, before 3 %; in the network without squares that costs 5 points
-# (24 to 29 %). So `picture_parts` would need places inside the head, for example a grid of seven
-# by seven squares. But anatomy and tumours lie there, so a growth of the errors is no sign of a
-# shortcut by itself. One needs a comparison, such as a network without the shortcut, or the
-# question whether one class alone loses. A usual error is to read "nothing named" as "no
-# shortcut".
+# place made black 51 % are wrong, before 3 % (both of 150 slices); in the network without squares
+# that costs 5 points (24 to 29 %). So `picture_parts` would need places inside the head, for
+# example a grid of seven by seven squares. But anatomy and tumours lie there, so a growth of the
+# errors is no sign of a shortcut by itself. One needs a comparison, such as a network without the
+# shortcut, or the question whether one class alone loses. A usual error is to read "nothing named"
+# as "no shortcut".
 
 # %% [markdown]
 # > 4. A colleague shows you six heat maps that all lie on the tumour. Which three questions do you
