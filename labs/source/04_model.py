@@ -161,7 +161,8 @@ for given in ((224, 224, 7, 3, 2), (10, 15, 4, 1, 3)):
                             padding=padding, stride=stride).shape[2:])
     found = tuple(conv_shape(*given))
     assert found == wanted, (f"kernel {kernel}, padding {padding}, stride {stride}: the output of "
-                             f"{rows} × {columns} is {wanted}, you found {found}: look at stride")
+                             f"{rows} × {columns} is {wanted}, you found {found}: first add the "
+                             "padding, then divide by the stride")
 ### END HIDDEN TESTS
 
 # %% [markdown] answer="why_smaller"
@@ -326,9 +327,10 @@ def new_head(model, classes):
 def logits_shape(arch, classes):
     "The shape of what `arch` gives for two pictures after `new_head`, or the error that stops it."
     try:
-        model = new_head(get_model(arch, weights=None), classes).eval()
+        model = new_head(get_model(arch, weights=None), classes)
+        assert model is not None, "new_head returns nothing: its last line should be `return model`"
         with torch.no_grad():
-            return tuple(model(torch.zeros(2, 3, 64, 64)).shape)
+            return tuple(model.eval()(torch.zeros(2, 3, 64, 64)).shape)
     except NotImplementedError:
         raise
     except (AttributeError, RuntimeError) as error:
@@ -337,7 +339,7 @@ def logits_shape(arch, classes):
 # %% check="head_two"
 found = logits_shape("resnet18", ["no", "yes"])
 assert found == (2, 2), (f"resnet18 for two classes gives {found}, it should give (2, 2): two "
-                         "pictures, two logits each. Does `new_head` return the model?")
+                         "pictures, two logits each")
 
 # %% check="head_classes" mistakes="11"
 found = logits_shape("resnet18", folder.classes)
