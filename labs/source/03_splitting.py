@@ -159,10 +159,15 @@ assert found == [[0, 4], [1, 3], [2]], (f"the pairs 0, 4 and 3, 1 are two groups
 found = together(join_pairs(5, [[0, 2], [2, 1]]))
 assert found == [[0, 1, 2], [3], [4]], (f"0 is like 2, and 2 is like 1: the three are one group, "
                                         f"you found {found}: join whole groups")
-### BEGIN HIDDEN TESTS
 found = together(join_pairs(5, [[3, 4], [0, 1], [1, 3]]))
 assert found == [[0, 1, 3, 4], [2]], (f"the last pair, 1 and 3, joins two groups of two slices, "
                                       f"you found {found}: renumber all slices of a group, not one")
+### BEGIN HIDDEN TESTS
+for seed in range(5):
+    pairs = np.random.default_rng(seed).integers(30, size=(20, 2)).tolist()
+    found, wanted = together(join_pairs(30, pairs)), together(connected_groups(30, pairs))
+    assert found == wanted, (f"30 slices and the pairs {pairs} make {len(wanted)} groups, you "
+                             f"found {len(found)}: renumber the whole group at each pair")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -179,8 +184,8 @@ assert found == [[0, 1, 3, 4], [2]], (f"the last pair, 1 and 3, joins two groups
 def split_groups(groups, share, seed):
     """Training and validation set: two lists of slices, numbered from 0.
 
-    groups: the group of each slice, whole numbers from 0;
-    share: of the slices that are validated, about, between 0 and 1;
+    groups: an array with the group of each slice, whole numbers from 0;
+    share: about this share of the slices is validated, between 0 and 1;
     seed: a whole number, decides which groups are chosen.
     """
     ### BEGIN SOLUTION
@@ -211,7 +216,8 @@ def split_groups(groups, share, seed):
 # %% [markdown] hint="split"
 # Hint 2: the groups to validate
 # `names = np.random.default_rng(seed).permutation(np.unique(groups))`, and of these the first
-# `chosen = names[:round(share*len(names))]`.
+# `chosen = names[:round(share*len(names))]`. This is a share of the groups. No group is large
+# here, so it is about the same share of the slices.
 
 # %% [markdown] hint="split"
 # Hint 3: from groups to slices
@@ -252,11 +258,11 @@ assert seen == 0, (f"{seen} of {len(valid)} validation slices have a slice of th
                    "good. Choose groups, not slices")
 ### BEGIN HIDDEN TESTS
 for seed in range(1, 6):
-    train, valid = split_groups((np.arange(200)//10).tolist(), .3, seed)
+    train, valid = split_groups(np.arange(200)//10, .3, seed)
+    assert len(train) and len(valid), "20 patients of ten slices: one of the two sets is empty"
     seen = seen_before(train, valid, np.arange(200)//10)
-    assert seen == 0 and len(valid), (f"20 patients of ten slices: {seen} of {len(valid)} "
-                                      "validation slices have a slice of their patient in the "
-                                      "training set")
+    assert seen == 0, (f"20 patients of ten slices: {seen} of {len(valid)} validation slices "
+                       "have a slice of their patient in the training set")
 ### END HIDDEN TESTS
 
 # %% check="split_copies" mistakes="10"
@@ -293,7 +299,8 @@ assert len(splits) == 5, (f"five seeds gave {len(splits)} different splits: the 
 def leak_share(train, valid, groups):
     """Share of the validation slices that leak, 0 to 1.
 
-    train, valid: lists of slices, numbered from 0; groups: the group of each slice.
+    train, valid: lists of slices, numbered from 0; groups: the group of each slice, a list or
+    an array (a list cannot be indexed with a list; `np.asarray(groups)` can).
     """
     ### BEGIN SOLUTION
     trained = {groups[i] for i in train}
@@ -386,7 +393,7 @@ def make_sets(store, split, stats):
 # %% [markdown] hint="sets"
 # Hint 2: the training set
 # `Slices(store, split.train, train_transform(stats))`. The validation set is written in the same
-# way, with `split.valid` and the other transform. Return both: `return first, second`.
+# way, with `split.valid` and `valid_transform(stats)`. Return both: `return first, second`.
 
 # %% check="sets_slices"
 learn, judge = make_sets(store, by_patient, stats)
@@ -403,14 +410,14 @@ learn = make_sets(store, by_patient, stats)[0]
 reads = [torch.as_tensor(learn[3][0]) for read in range(8)]
 assert any(not torch.equal(reads[0], read) for read in reads), (
     "a training slice was the same in eight reads: it should be rotated and flipped anew each time "
-    "(train_transform), so that the model does not learn it by heart")
+    "(train_transform), so that the model does not only remember it")
 
 # %% check="sets_same" mistakes="1"
 judge = make_sets(store, by_patient, stats)[1]
 changed = sum(not torch.equal(judge[k][0], judge[k][0]) for k in range(len(judge)))
 assert changed == 0, (f"{changed} of {len(judge)} validation slices changed when they were read "
-                      "again: they are randomly rotated and flipped, so the score is a matter of "
-                      "luck. Does the validation set read the object of the training set?")
+                      "again: they are randomly rotated and flipped, so each validation gives "
+                      "another score. Make a second object, with valid_transform")
 
 # %% check="sets_plain" mistakes="1"
 judge = make_sets(store, by_patient, stats)[1]
@@ -418,8 +425,8 @@ plain = valid_transform(stats)(store.pixels[by_patient.valid])
 same = sum(torch.allclose(torch.as_tensor(judge[k][0]), plain[k], atol=1e-5)
            for k in range(min(len(judge), len(plain))))
 assert same == len(plain), (f"{same} of {len(plain)} validation slices are as they were taken, "
-                            "only normalised; the others are rotated, flipped or not normalised: a "
-                            "clinic's slices are not, and the score comes out too low")
+                            "only normalised; the others are rotated, flipped or not normalised, "
+                            "and the score is measured on other slices than those of a clinic")
 ### BEGIN HIDDEN TESTS
 other = channel_stats([store.pixels[:40]//2])
 judge = make_sets(store, by_patient, other)[1]
@@ -432,7 +439,7 @@ assert torch.allclose(torch.as_tensor(judge[0][0]), plain[0], atol=1e-5), (
 # %% [markdown]
 # ## 6 An external test set
 #
-# A test folder from another place may hold slices that stand in the training folder as well. Such
+# A test folder from another place may hold slices that are in the training folder as well. Such
 # a slice is *known*. It is not new, and neither are the other slices of its patient. Write
 # `is_new`.
 
@@ -440,8 +447,9 @@ assert torch.allclose(torch.as_tensor(judge[0][0]), plain[0], atol=1e-5), (
 def is_new(known, groups):
     """Which slices of a test folder are new: one True or False per slice.
 
-    known: numbers of the slices that stand in the training folder, too; may be empty;
-    groups: the group (patient) of each slice of the test folder.
+    known: a list, the numbers of those test slices that are in the training folder, too; may be
+    empty;
+    groups: a list, the group (patient) of each slice of the test folder.
     """
     ### BEGIN SOLUTION
     seen = {groups[i] for i in known}
@@ -493,8 +501,9 @@ random_leak = leaks(by_chance, patients).share
 # `random_leak = leaks(by_chance, patients).share`.
 
 # %% check="random_leak_share"
-assert .2 < random_leak < .8, (f"random_leak is {random_leak}: it is a share of slices, and about "
-                               "half of the slices have a second one of their patient")
+assert .2 < random_leak < .8, (f"random_leak is {random_leak}: it is a share of slices, 0 to 1. "
+                               "150 of 240 slices have a second one of their patient, and about "
+                               "four of five of these second slices are in the training set")
 ### BEGIN HIDDEN TESTS
 right = leaks(make_split(folder, find_groups(folder, "random")), patients).share
 assert abs(random_leak - right) < 1e-3, (f"random_leak is {random_leak:.4f}, the random split with "
@@ -508,9 +517,9 @@ assert abs(random_leak - right) < 1e-3, (f"random_leak is {random_leak:.4f}, the
 # A validation slice leaks if another slice of its patient is in the training set. In the sample,
 # 90 of the 165 patients have one slice only: these cannot leak. The other patients have one more
 # slice, which is in the training set with a probability of about 0.8. So we expect about 150/240
-# × 0.8 = 0.5. In the lesson's folder each patient has several slices, and it is nearly certain
-# that one of the others is in the training set. The more slices per patient, the more a random
-# split leaks.
+# × 0.8 = 0.5. In the lesson's folder (simulated, if you gave no other) each patient has four
+# slices, and it is nearly certain that one of the others is in the training set. The more slices
+# per patient, the more a random split leaks.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -522,7 +531,8 @@ assert abs(random_leak - right) < 1e-3, (f"random_leak is {random_leak:.4f}, the
 def fold_sizes(folder, groups, k):
     """Of each of `k` folds a pair: patients in the validation set, slices in the training set.
 
-    The result is a list such as [(8, 90), …]; groups: the patient of each slice.
+    The result is a list such as [(8, 90), …]; groups: an array, the patient of each
+    slice.
     """
     ### BEGIN SOLUTION
     return [(len({groups[i] for i in fold.valid}), len(fold.train))

@@ -45,8 +45,9 @@ print("classes:", folder.classes)
 # %% [markdown]
 # ## 1 Two kernels, and the shape after a convolution
 #
-# A kernel is moved over the picture, multiplied with the pixels under it, and the products are
-# added (lesson 4, and its exercise 1). Write two kernels as tensors of the shape `[3, 3]`:
+# A kernel is moved over the picture. At each place its weights are multiplied by the pixels under
+# it, and the products are added (lesson 4, and its exercise 1). Write two kernels as tensors of
+# the shape `[3, 3]`:
 #
 # - `horizontal` finds horizontal edges: it gives 0 where the grey is the same everywhere, and 0
 #   where it changes from left to right only; it gives another number where the grey changes from
@@ -109,13 +110,13 @@ assert np.asarray(blur).min() >= 0 and (spread > 0).sum() >= 5 and spread.max() 
     "one white pixel should become a patch of at least five, none below 0: a mean of neighbours")
 
 # %% [markdown]
-# Your two kernels on a real slice (if the checks passed):
+# Your two kernels on a part of a real slice (if the checks passed):
 
 # %%
-picture = to_tensor(folder[48][0])[0]                         # grey from 0 to 1, [192,192]
+picture = to_tensor(folder[48][0])[0, 57:121, 42:106]         # grey from 0 to 1, [64,64]
 if {"horizontal", "blur"} <= set(globals()):
     shown = [picture, filtered(picture, horizontal).abs().clamp(max=1), filtered(picture, blur)]
-    show_slices(shown, ["glioma, axial", "horizontal edges", "blurred"])
+    show_slices(shown, ["part of a slice: a glioma", "horizontal edges", "blurred"])
     plt.show()
 
 # %% [markdown]
@@ -137,7 +138,8 @@ def conv_shape(height, width, kernel, padding=0, stride=1):
 # %% [markdown] hint="shape"
 # Hint 1: count the places
 # In a row of 6 pixels, a kernel of 3 has 4 places: it begins at pixel 0, 1, 2 or 3. So 6 − 3 + 1.
-# Padding makes the row longer, on both sides. With stride 2, every second place counts.
+# Padding makes the row longer, on both sides. With stride 2, every second place counts, and the
+# first always does: of 4 places 2, of 5 places 3.
 
 # %% [markdown] hint="shape"
 # Hint 2: the line for the rows
@@ -145,21 +147,22 @@ def conv_shape(height, width, kernel, padding=0, stride=1):
 # `width`.
 
 # %% check="shape_after"
-for given in ((6, 6, 3, 0, 1), (192, 192, 3, 1, 1), (9, 12, 5, 0, 1)):
+for given in ((6, 6, 3, 0, 1), (192, 192, 3, 1, 1), (9, 12, 5, 0, 1), (7, 8, 3, 0, 2)):
     rows, columns, kernel, padding, stride = given
     wanted = tuple(F.conv2d(torch.zeros(1, 1, rows, columns), torch.zeros(1, 1, kernel, kernel),
                             padding=padding, stride=stride).shape[2:])
     found = tuple(conv_shape(*given))
-    assert found == wanted, (f"input {rows} × {columns}, kernel {kernel}, padding {padding}: the "
-                             f"output is {wanted}, you found {found}")
+    assert found == wanted, (f"input {rows} × {columns}, kernel {kernel}, padding {padding}, "
+                             f"stride {stride}: the output is {wanted}, you found {found}")
 ### BEGIN HIDDEN TESTS
-for given in ((224, 224, 7, 3, 2), (7, 8, 3, 0, 2), (10, 15, 4, 1, 3)):
+for given in ((224, 224, 7, 3, 2), (10, 15, 4, 1, 3)):
     rows, columns, kernel, padding, stride = given
     wanted = tuple(F.conv2d(torch.zeros(1, 1, rows, columns), torch.zeros(1, 1, kernel, kernel),
                             padding=padding, stride=stride).shape[2:])
     found = tuple(conv_shape(*given))
     assert found == wanted, (f"kernel {kernel}, padding {padding}, stride {stride}: the output of "
-                             f"{rows} × {columns} is {wanted}, you found {found}: look at stride")
+                             f"{rows} × {columns} is {wanted}, you found {found}: first add the "
+                             "padding, then divide by the stride")
 ### END HIDDEN TESTS
 
 # %% [markdown] answer="why_smaller"
@@ -210,7 +213,7 @@ with torch.no_grad():
 assert found.shape == x.shape, f"the shape is {list(found.shape)}, it should be {list(x.shape)}"
 assert torch.allclose(found, wanted, atol=1e-4), (
     f"largest difference from resnet18's own block: {(found - wanted).abs().max():.2f}, it should "
-    "be 0: is the input added before the last ReLU?")
+    "be 0: first add the input to the output of the layers, then apply ReLU to the sum")
 ### BEGIN HIDDEN TESTS
 x = torch.tensor([[[[1., -2.]]]])
 found = residual_block(x.clone(), [lambda y: 0*y])
@@ -305,8 +308,8 @@ def new_head(model, classes):
 # Hint 1: find the layer
 # `model.named_modules()` gives all parts with their names, in order, such as
 # `("classifier.3", Linear(…))`. Collect those that are linear in a list:
-# `[(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)]`. The
-# last of them, `name, old = […][-1]`, is the head.
+# `found = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)]`.
+# The last of them is the head: `name, old = found[-1]`.
 
 # %% [markdown] hint="head"
 # Hint 2: the new layer
@@ -323,17 +326,20 @@ def new_head(model, classes):
 # %%
 def logits_shape(arch, classes):
     "The shape of what `arch` gives for two pictures after `new_head`, or the error that stops it."
-    model = new_head(get_model(arch, weights=None), classes).eval()
     try:
+        model = new_head(get_model(arch, weights=None), classes)
+        assert model is not None, "new_head returns nothing: its last line should be `return model`"
         with torch.no_grad():
-            return tuple(model(torch.zeros(2, 3, 64, 64)).shape)
-    except RuntimeError as error:
-        return f"an error, {error}"
+            return tuple(model.eval()(torch.zeros(2, 3, 64, 64)).shape)
+    except NotImplementedError:
+        raise
+    except (AttributeError, RuntimeError) as error:
+        return f"an error ({error})"
 
 # %% check="head_two"
 found = logits_shape("resnet18", ["no", "yes"])
 assert found == (2, 2), (f"resnet18 for two classes gives {found}, it should give (2, 2): two "
-                         "pictures, two logits each. Return the model, too")
+                         "pictures, two logits each")
 
 # %% check="head_classes" mistakes="11"
 found = logits_shape("resnet18", folder.classes)
@@ -540,6 +546,11 @@ assert learning.training and all(norm.training for norm in norms), (
     "a block that learns must measure its batches: it is in evaluation mode. Only blocks in which "
     "no parameter learns are set back")
 ### BEGIN HIDDEN TESTS
+next(learning.parameters()).requires_grad_(False)
+start_epoch(model)
+assert learning.training, (
+    "a block in which all parameters but one learn is in evaluation mode: set back only blocks in "
+    "which *no* parameter learns")
 model.requires_grad_(True)
 start_epoch(model)
 off = [k for k, block in enumerate(blocks(model))
@@ -551,10 +562,10 @@ assert not off, (f"everything learns again, but blocks {off} stayed in evaluatio
 # %% [markdown]
 # ## 7 Two learning rates
 #
-# A new head must move far, a pretrained body only a little. An optimiser takes a list of
-# *parameter groups*, dictionaries such as `{"params": [...], "lr": 0.01}`. Write `two_rates`: the
-# parameters of the head get `lr`, those of the body get `body_lr`. A parameter that does not
-# learn is in no group.
+# The weights of a new head must change much, those of a pretrained body only a little. An
+# optimiser takes a list of *parameter groups*, dictionaries such as
+# `{"params": [...], "lr": 0.01}`. Write `two_rates`: the parameters of the head get `lr`, those of
+# the body get `body_lr`. A parameter that does not learn is in no group.
 
 # %% task="rates"
 def two_rates(model, lr, body_lr):
