@@ -79,11 +79,15 @@ def instructor(name, mistake=None, unsolved=()):
     book = nbformat.v4.new_notebook(cells=read_cells(name))
     book.metadata = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python",
                                     "name": "python3"}}
+    answers = False                                         # whether one came before
     for number, cell in enumerate(book.cells):
         meta, cell.id = cell.metadata, f"cell-{number}"
         cell.metadata = {}
         if cell.cell_type == "code" or "answer" in meta:
             cell.metadata["nbgrader"] = {**role(meta, number), "cell_type": cell.cell_type}
+        answers |= "task" in meta
+        if cell.cell_type == "code" and answers:            # Run All Cells goes on to the end
+            cell.metadata["tags"] = ["raises-exception"]
         cell.source = with_mistake(cell.source, mistake).rstrip("\n")
         if "hint" in meta:
             summary, _, rest = cell.source.partition("\n")
