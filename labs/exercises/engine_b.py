@@ -528,3 +528,278 @@ assert not whole.warning and "glioma" in cut.warning and cut.weight == 2
 # %% [markdown]
 # The groups of the predictions are subjects only where the folder tells them or the slices were
 # split by patients; a judge that is exact says *groups*. `train_run(…, judges=[…])` asks it.
+
+# %% [markdown]
+# ## [The page of an audit](../../../nbs/engine/10_audit_page.ipynb)
+#
+# A folder of simulated slices whose name has 200 characters.
+
+# %%
+from brain_tumor_nb import audit_page
+from brain_tumor_nb.audit import audit
+
+heads = Path(phantom.root)
+
+def take(root, numbers):
+    "Copy one slice of each of these simulated subjects, of both classes."
+    for c in ("no", "yes"):
+        (root/c).mkdir(parents=True)
+        for n in numbers:
+            shutil.copy(heads/c/f"{c}{n:03d}_1.png", root/c)
+    shutil.copy(heads/"README.txt", root)
+    return MRIFolder(root)
+
+long_name = "n"*200
+named = take(place/long_name, range(8))
+facts = audit(named)
+
+# %% [markdown]
+# > 1. Add a section that lists the ten smallest files. Which function must know of it?
+
+# %%
+sizes = sorted((Path(file).stat().st_size, Path(file).relative_to(named.root).as_posix())
+               for file, _ in named.samples)
+facts["smallest"] = sizes[:10]          # its place would be in `audit`
+
+def smallest_section(a):
+    "The ten smallest files."
+    rows = [[file, f"{n:,}"] for n, file in a["smallest"]]
+    return Section("smallest", "Ten smallest files", [], [Table(["file", "bytes"], rows)])
+
+plain = audit_page._sections
+with mock.patch.object(audit_page, "_sections", lambda a: [*plain(a), smallest_section(a)]):
+    text = audit_page.audit_text(facts)
+    page = audit_page.write_audit(facts, named, place/"audit.html").read_text(encoding="utf-8")
+assert "Ten smallest files" in text and "Ten smallest files" in page
+
+# %% [markdown]
+# `_sections`, which text and page both ask: a section that it returns appears in both. And `audit`
+# must collect the fact, because the page looks at no file of the folder; a section must also bear
+# facts that were written before it existed, so it is left out where `smallest` is missing.
+
+# %% [markdown]
+# > 2. Give a folder a name of 200 characters. What does the page show?
+
+# %%
+print(f"the name stands in the page {page.count(long_name)} times; "
+      f"the first line of the text has {len(text.splitlines()[0])} characters")
+assert page.count(long_name) == 3 and long_name in text.splitlines()[0]
+
+# %% [markdown]
+# All of it, three times: in the title of the window, in the heading, and in the first row of the
+# summary. In cells of tables a long word is broken (`overflow-wrap: anywhere`). The heading has no
+# such rule, so one word of 200 letters makes the page wider than the window; with spaces or hyphens
+# in the name it wraps. (Read from the page's style, not seen in a browser here.)
+
+# %% [markdown]
+# ## [Manifests](../../../nbs/engine/10_manifests.ipynb)
+
+# %% [markdown]
+# > 1. Change one pixel of one slice of a set and save it again. What does `known_set` call it?
+
+# %%
+from brain_tumor_nb.known import known_set
+from brain_tumor_nb.manifests import write_manifest
+
+published = take(place/"published", range(8, 16))
+tables = {"published": write_manifest(published, place/"published.csv")}
+take(place/"changed", range(8, 16))
+file = place/"changed/no/no008_1.png"
+pixels = np.array(Image.open(file))
+pixels[100,100] ^= 255
+Image.fromarray(pixels).save(file)
+known = known_set(MRIFolder(place/"changed"), tables=tables)
+assert known["alike"] == ["no/no008_1.png"] and not known["changed"] and known["same"]
+print({key: known[key] for key in ("alike", "changed", "same")}, len(known["identical"]))
+
+# %% [markdown]
+# *Alike*, and the folder is still the whole set: the bytes differ, but the hash of the picture,
+# which is made of a small blurred copy, does not. That is meant so, because copies at another size
+# or saved as JPEG shall be recognised. *Changed* is only what shows another picture.
+
+# %% [markdown]
+# > 2. Why does the manifest hold groups as well as folds?
+#
+# A fold says who is held out together, not who belongs together within it. Groups are needed for
+# intervals, which draw patients and not slices; for another number of folds or a smaller training
+# set; and to check that no group lies in two folds.
+
+# %% [markdown]
+# ## [Features](../../../nbs/engine/11_features.ipynb)
+#
+# Every twelfth slice of the sample.
+
+# %%
+from brain_tumor_nb.features import NEAR, nearest_training, picture_features, small_pictures
+
+every = [sample.load(k) for k in range(0, len(sample), 12)]
+
+def described(im):
+    "Its features, see `picture_features`."
+    return picture_features(small_pictures(im))
+
+# %% [markdown]
+# > 1. Crop a copy of a slice by a tenth on each side. What is its correlation with the original?
+
+# %%
+apart = [Split([0], [1], ["a", "b"], [0, 1], 0, "")]
+
+def cropped(im):
+    "Without a tenth on each side."
+    w, h = im.size
+    return im.crop((round(.1*w), round(.1*h), round(.9*w), round(.9*h)))
+
+def likeness(im):
+    "Correlation of a slice and its cropped copy, as `nearest_training` finds it."
+    two = [described(im), described(cropped(im))]
+    return nearest_training({k: np.stack([t[k] for t in two]) for k in two[0]}, apart).likeness[0]
+
+found = np.array([likeness(im) for im in every])
+print(f"middle {np.median(found):.2f}, from {found.min():.2f} to {found.max():.2f}; "
+      f"above {NEAR}: {(found > NEAR).sum()} of {len(found)}")
+assert .4 < np.median(found) < .7 and found.min() < .2 and found.max() > .99
+
+# %% [markdown]
+# 0.53 in the middle of 20 slices, from −0.05 to 1.00, and above the threshold of 0.94 for four. If
+# the margin is dark and wider than a tenth, `crop_to_head` makes both pictures the same, and the
+# correlation is 1. If the cut goes through the head, the rest is enlarged and the details no longer
+# lie on each other. So no warning does not mean that there is no cropped copy.
+
+# %% [markdown]
+# > 2. Rotate a slice by 3° and compute both its HOG and its thumbnail. Which of the two changes
+# > less?
+
+# %%
+def change(im, name):
+    "Length of the difference after a rotation by 3°, as a share of the length."
+    a, b = (described(x)[name] for x in (im, im.rotate(3, Image.Resampling.BILINEAR)))
+    return np.linalg.norm(a - b)/np.linalg.norm(a)
+
+changes = {name: np.array([change(im, name) for im in every]) for name in ("hog", "thumbnail")}
+print({name: f"{np.median(c):.2f}" for name, c in changes.items()})
+assert (changes["thumbnail"] < changes["hog"]).all()
+
+# %% [markdown]
+# The thumbnail: it changes by 0.15 of its length, HOG by 0.31, and so for each of the 20 slices. A
+# thumbnail of 32 pixels is so coarse that most of its pixels keep their grey. HOG describes the
+# directions of edges, and a rotation changes just these: 3° is a small part of its bins of 20°, but
+# edges move between cells, too. Which of the two a classifier minds more, this does not say.
+
+# %% [markdown]
+# ## [Sweeps](../../../nbs/engine/16_sweep.ipynb)
+
+# %% [markdown]
+# > 1. Write a plan that compares three learning rates with two seeds each. How many cells has it?
+
+# %%
+from brain_tumor_nb.sweep import read_plan
+
+(place/"plan.toml").write_text("[grid]\nlr = [0.0005, 0.001, 0.002]\nseed = [0, 1]\n")
+cells = read_plan(place/"plan.toml", slices=3064)
+print(*(cell.name for cell in cells), sep="\n")
+assert len(cells) == 6 and {cell.config.folds for cell in cells} == {5}
+
+# %% [markdown]
+# Six, each in five folds: thirty networks. `only = [0]` under `[all]` trains one fold of each.
+
+# %% [markdown]
+# > 2. Why do the folds come from another seed than the training?
+#
+# So that all cells are compared on the same slices. If the seed of the training also drew the folds,
+# two seeds would differ in their patients as well, and nobody could say how much of a difference
+# comes from first weights and order. With the same folds cells can also be compared slice by slice.
+
+# %% [markdown]
+# ## [Activations](../../../nbs/engine/23_activations.ipynb)
+
+# %% [markdown]
+# > 1. Which layers does `place_layers` find in `densenet121` with `n=3`? How many rows have they for
+# > slices of 224 pixels?
+
+# %%
+from brain_tumor_nb.activations import layer_gradients, place_layers
+
+net, x = create_model("densenet121", 3, "none", 224).eval(), torch.zeros(1, 3, 224, 224)
+name_of = {module: name for name, module in net.named_modules()}
+layers = [name_of[layer] for layer in place_layers(net, x, 3)]
+sides = [v.shape[2] for v, _ in layer_gradients(net, x, torch.tensor([0]), 3)]
+print(dict(zip(layers, sides)))
+assert layers == ["features", "features.transition3.conv", "features.transition2.conv"]
+assert sides == [7, 14, 28]
+
+# %% [markdown]
+# `features` as a whole, with 7 rows, and the convolutions of the third and second transition, with
+# 14 and 28. In a transition a pooling halves the rows after the convolution; the pooling itself has
+# no weights and does not count.
+
+# %% [markdown]
+# > 2. Sum the gradients of the last layer over all classes. Why is the sum of the gradients of the
+# > *probabilities* zero?
+
+# %%
+class Probabilities(nn.Module):
+    "A network with probabilities in place of logits."
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x).softmax(1)
+
+net = create_model("resnet18", 3, "none", 64, seed=0).eval()
+x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+sums = {}
+for name, outputs in dict(logits=net, probabilities=Probabilities(net)).items():
+    each = [layer_gradients(outputs, x, torch.tensor([c]))[0][1] for c in range(3)]
+    sums[name] = float(sum(each).abs().max()/max(g.abs().max() for g in each))
+    print(f"{name}: sum {sums[name]:.1g} of the largest single gradient")
+assert sums["logits"] > .1 and sums["probabilities"] < 1e-4
+
+# %% [markdown]
+# The probabilities of all classes add up to 1 whatever the layer gives, and the gradient of a
+# constant is zero: what speaks for one class speaks against the others. Logits have no such sum, so
+# their gradients may all point in one direction, which no probability would notice.
+
+# %% [markdown]
+# ## [Looks](../../../nbs/engine/23_looks.ipynb)
+
+# %%
+from collections import Counter
+
+from brain_tumor_nb.looks import look_table, noise_level
+
+# %% [markdown]
+# > 1. Blur a slice of the sample and measure its noise again.
+
+# %%
+im = sample.load(0)
+noise = {r: noise_level(im.filter(ImageFilter.GaussianBlur(r))) for r in (0, .5, 1, 2)}
+print({r: f"{n:.3f}" for r, n in noise.items()})
+assert list(noise.values()) == sorted(noise.values(), reverse=True) and noise[2] < noise[0]/3
+
+# %% [markdown]
+# It falls from 0.051 to 0.036, 0.013 and 0.008 with a blur of 0.5, 1 and 2 pixels. So a low value
+# does not mean a good picture: reconstruction, enlarging and JPEG blur as well. And what is left at
+# the end is structure, not noise: edges of the skull are no plane either.
+
+# %% [markdown]
+# > 2. Which slices of the sample have the least contrast, and are they of one class?
+
+# %%
+looks = look_table(sample)
+contrast = np.array([look["contrast"] for look in looks])
+least = np.argsort(contrast)[:24]
+print([f"{sample.paths[k]} {contrast[k]:.3f}" for k in least[:5]])
+print(Counter(sample.classes[sample.targets[k]] for k in least),
+      Counter(looks[k]["plane"] for k in least))
+middle = {c: np.median(contrast[np.array(sample.targets) == k])
+          for k, c in enumerate(sample.classes)}
+print({c: f"{m:.2f}" for c, m in middle.items()})
+assert all(sample.targets[k] == sample.classes.index("glioma") for k in least)
+assert middle["glioma"] < .5 < 1 < min(middle["meningioma"], middle["pituitary"])
+
+# %% [markdown]
+# All of the 24 with the least contrast are gliomas, from all three planes; 1943, 2644 and 0834 have
+# less than 0.01. In the middle a glioma has 0.29, a meningioma 1.14, a tumour of the pituitary 1.16.
+# The last two take up contrast agent as a whole, a glioma often only at its edge, with a dark core:
+# its mean can be that of the tissue around it although the tumour is easily seen.
