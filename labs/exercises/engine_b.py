@@ -318,9 +318,9 @@ guessed
 
 # %% [markdown]
 # None of them quite: `prepare` returns the pixels, because `probabilities` must know how many
-# slices there are; nothing is computed in it. The AUROC is 0.5, as no slice is ranked above another. To be
-# saved, exported or asked what is familiar it would need a network (`model`, `features`), which it
-# has not.
+# slices there are; nothing is computed in it. The AUROC is 0.5, as no slice is ranked above
+# another. To be saved, exported or asked what is familiar it would need a network (`model`,
+# `features`), which it has not.
 
 # %% [markdown]
 # > 2. How long do `prepare` and `fit_head` take for 1,000 slices, and how long one epoch of
@@ -451,8 +451,8 @@ assert right["run"] > .8 and right["exchanged"] < .15
 # purpose, and the file is accepted. So can a program that writes such a file itself. To notice it,
 # predict slices whose class is known. On slices of its training the run is right for 92 %, with the
 # classes moved by one for 5 %. Far less than a third is the sign: a network that has learnt nothing
-# is right for about a third of three classes. A hash of the file, published where
-# the file is not, would show any change.
+# is right for about a third of three classes. A hash of the file, published where the file is not,
+# would show any change.
 
 # %% [markdown]
 # ## [Runs](../../../nbs/engine/09_runs.ipynb)
@@ -500,9 +500,9 @@ assert len(said) == 4 and all(f"name it with --map {name}=no" in line
 # %% [markdown]
 # It says which class is unknown, which classes the run has, and how a mapping is written. It names
 # one class at a time, so whoever answers one by one meets it four times; and its example,
-# `glioma=no`, shows the form and not the answer. What is needed is
-# `--map glioma=yes,meningioma=yes,pituitary=yes,notumor=no`: which name belongs to which only a
-# reader can know.
+# `glioma=no`, shows the form and not the answer. What is needed is `--map
+# glioma=yes,meningioma=yes,pituitary=yes,notumor=no`: which name belongs to which only a reader can
+# know.
 
 # %% [markdown]
 # > 3. Write a judge that warns when a class has fewer than ten subjects.
@@ -705,16 +705,17 @@ assert len(cells) == 6 and {cell.config.folds for cell in cells} == {5}
 # %% [markdown]
 # > 2. Why do the folds come from another seed than the training?
 #
-# So that all cells are compared on the same slices. If the seed of the training also drew the folds,
-# two seeds would differ in their patients as well, and nobody could say how much of a difference
-# comes from first weights and order. With the same folds cells can also be compared slice by slice.
+# So that all cells are compared on the same slices. If the seed of the training also drew the
+# folds, two seeds would differ in their patients as well, and nobody could say how much of a
+# difference comes from first weights and order. With the same folds cells can also be compared
+# slice by slice.
 
 # %% [markdown]
 # ## [Activations](../../../nbs/engine/23_activations.ipynb)
 
 # %% [markdown]
-# > 1. Which layers does `place_layers` find in `densenet121` with `n=3`? How many rows have they for
-# > slices of 224 pixels?
+# > 1. Which layers does `place_layers` find in `densenet121` with `n=3`? How many rows have they
+# > for slices of 224 pixels?
 
 # %%
 from brain_tumor_nb.activations import layer_gradients, place_layers
@@ -800,6 +801,290 @@ assert middle["glioma"] < .5 < 1 < min(middle["meningioma"], middle["pituitary"]
 
 # %% [markdown]
 # All of the 24 with the least contrast are gliomas, from all three planes; 1943, 2644 and 0834 have
-# less than 0.01. In the middle a glioma has 0.29, a meningioma 1.14, a tumour of the pituitary 1.16.
-# The last two take up contrast agent as a whole, a glioma often only at its edge, with a dark core:
-# its mean can be that of the tissue around it although the tumour is easily seen.
+# less than 0.01. In the middle a glioma has 0.29, a meningioma 1.14, a tumour of the pituitary
+# 1.16. The last two take up contrast agent as a whole, a glioma often only at its edge, with a dark
+# core: its mean can be that of the tissue around it although the tumour is easily seen.
+
+# %% [markdown]
+# ## [Explorer](../../../nbs/engine/24_explorer.ipynb)
+
+# %%
+from brain_tumor_nb.explorer import training_views, window_limits
+
+# %% [markdown]
+# > 1. Find a window in which the tumour of `glioma/0209.png` stands out. Does it serve the next
+# > slice?
+
+# %%
+black, white = window_limits(65, 60)
+inside = {}
+for k in (0, 1, 2, 80):
+    grey, tumour = np.asarray(sample.load(k)), sample.mask(k)
+    inside[sample.paths[k]] = np.mean((grey[tumour] > black) & (grey[tumour] < white))
+    print(f"{sample.paths[k]}, subject {sample.manifest[sample.paths[k]]['subject']}: "
+          f"{inside[sample.paths[k]]:.0%} of the tumour's pixels within the window")
+assert inside["glioma/0209.png"] > .9 and inside["meningioma/0010.png"] < .3
+
+# %% [markdown]
+# For example level 65, width 60: nearly all grey values of the tumour (51 to 83) are spread from
+# black to white, and it is seen darker than the other side of the brain, where the whole scale
+# shows almost nothing. It serves the next slice (0716, the same patient) except for its bright
+# core, of which 13 % of the tumour's pixels become white. The one after that is another patient's,
+# and only 58 % lie within; of a meningioma 13 %. Values of MRI have no unit: look at the histogram
+# again for each patient.
+
+# %% [markdown]
+# > 2. `explore(sample, Config(degrees=180))`: which of the heads could not lie like that in a
+# > scanner?
+
+# %%
+titles = training_views(sample, 0, Config(degrees=180), 0, range(7))[1][1:]
+angles = [int(title.split(": ")[1].split("°")[0]) for title in titles]
+print(angles, [angle for angle in angles if abs(angle) > 30])
+assert len(angles) == 7 and max(map(abs, angles)) > 90
+
+# %% [markdown]
+# All that are rotated by much more than some 20°: a patient lies on the back and the head is held
+# by the coil. Of the seven shown for the first slice these are the three of +126°, +173° and +71°.
+# A head on its side or prone is possible, but rare. Flipped ones look like heads that may lie so,
+# as a brain is nearly symmetric; whether left is right is then lost. Training with 180° asks a
+# network to know heads that it will never be shown.
+
+# %% [markdown]
+# > 3. Add a `Choice` of the framing to `explore`, and open a folder whose slices are not square,
+# > such as `phantom`. Which framing loses the forehead?
+#
+# In `show`: `framing = pick(Choice("framing", ("crop", "pad", "squash", "widen"),
+# config.framing))`, and `replace(config, framing=framing)` for `training_views`. What `crop` cuts
+# off:
+
+# %%
+tall = [im for im in map(phantom.load, range(len(phantom))) if im.height > im.width]
+lost = []
+for im in tall:
+    pixels = np.asarray(im)
+    top = np.flatnonzero((pixels > pixels.max()/10).mean(1) > .02)[0]      # first row of the head
+    lost.append(max(0, round((im.height - im.width)/2) - int(top)))
+print(f"{np.count_nonzero(lost)} of {len(lost)} tall slices lose rows of the forehead with crop, "
+      f"up to {max(lost)}")
+assert 0 < np.count_nonzero(lost) < len(lost) and 5 < max(lost) < 30
+assert {im.size for im in map(sample.load, range(len(sample)))} == {(192, 192)}
+
+# %% [markdown]
+# `crop`, where a slice is taller than wide: 46 of 128 lose rows of the forehead, up to 15 (and the
+# back of the head with them); most have margins wide enough. `pad` and `squash` lose nothing.
+# `widen` keeps all rows and may cut columns at the sides. On the sample, whose slices are square,
+# the first three are the same.
+
+# %% [markdown]
+# ## [Download](../../../nbs/engine/31_download.ipynb)
+
+# %% [markdown]
+# > 1. How many of the 253 files are byte-identical to another one? `known_files` can tell without
+# > an image. Which class has more of them?
+
+# %%
+from brain_tumor_nb.download import hash_files, known_files, stretch, verify_dataset
+from brain_tumor_nb.known import Dataset
+
+listed = known_files("brain_tumor_dataset")
+times_seen = Counter(listed.values())
+repeated = Counter(file.split("/")[0] for file, h in listed.items() if times_seen[h] > 1)
+of_class = Counter(file.split("/")[0] for file in listed)
+print({c: f"{n} of {of_class[c]}, {n/of_class[c]:.0%}" for c, n in repeated.items()})
+assert repeated == dict(no=22, yes=25)
+
+# %% [markdown]
+# 47: 25 of class `yes` and 22 of class `no`. As a share `no` has more, 22 % against 16 %. To remove
+# them leaves 228 different files; near-duplicates are not counted here.
+
+# %% [markdown]
+# > 2. Write the list for your course's own slices with `hash_files`, and a `Dataset` that uses it.
+
+# %%
+lines = [f"{file},{h}\n" for file, h in hash_files(published.root).items()
+         if not file.endswith(".txt")]
+(place/"course.csv").write_text("file,sha256\n" + "".join(lines), encoding="utf-8")
+course = Dataset("course", "nobody/course/versions/1", ("no", "yes"), listing=place/"course.csv")
+whole, damaged = (verify_dataset(course, place/name) for name in ("published", "changed"))
+print(whole, damaged, sep="\n")
+assert whole.ok and damaged.changed == ["no/no008_1.png"] and not damaged.ok
+
+# %% [markdown]
+# The one pixel that `known_set` forgave above is found: a list of SHA-256 compares bytes. The list
+# can be handed out where the slices cannot.
+
+# %% [markdown]
+# > 3. `stretch` gives up the comparison of grey values between slices. Name a question about
+# > tumours that can no longer be asked afterwards.
+
+# %%
+weak = np.array([[0, 300, 400], [300, 500, 600]])
+assert (stretch(weak) == stretch(2*weak)).all()
+
+# %% [markdown]
+# Whether one tumour takes up more contrast agent than another, in two slices: a slice twice as
+# bright becomes the same file. Within a slice (is the tumour brighter than the tissue around it?)
+# the order stays. Between patients the raw values had no unit either, so even before it would have
+# taken a reference tissue.
+
+# %% [markdown]
+# ## [Doctor](../../../nbs/engine/32_doctor.ipynb)
+
+# %% [markdown]
+# > Add a line that says whether chromium is there, which the browser tests need.
+
+# %%
+from brain_tumor_nb.doctor import tried
+
+def check_browser():
+    "The browser of the tests; else `OSError`."
+    for name in ("google-chrome", "chromium", "chromium-browser"):
+        if shutil.which(name):
+            return name
+    raise OSError("no chromium on this machine (Debian: apt install chromium)")
+
+with mock.patch("shutil.which", lambda name: None):
+    missing = tried("browser", check_browser)
+with mock.patch("shutil.which", lambda name: f"/usr/bin/{name}" if name == "chromium" else None):
+    there = tried("browser", check_browser)
+assert there == ("browser", "chromium", "") and missing[1] == "not ready"
+print(there, missing, sep="\n")
+
+# %% [markdown]
+# `tried("browser", check_browser)` becomes a row of `check_machine`, the list for those who work on
+# the code. It does not belong into `check_lab`: a lab needs no chromium, and a row that is not
+# ready makes `btnb doctor --lab` say that the machine is not.
+
+# %% [markdown]
+# ## [Export](../../../nbs/engine/33_export.ipynb)
+
+# %% [markdown]
+# > 1. Export a run with one fold and one with five, fine-tuned and with frozen features. Which
+# > sizes do you expect?
+#
+# The weights of both kinds, in MB, without exporting; and the file that was exported above:
+
+# %%
+from brain_tumor_nb.learners import FrozenNetworks, TunedNetworks
+from brain_tumor_nb.model import weights_stats
+
+config = Config.recommended(3064)
+body = create_model(config.arch, sample.classes, "none", config.size)
+ready = Learner(config, tuple(sample.classes), weights_stats(config.arch, "offline"), body)
+megabytes = {}
+for kind in (TunedNetworks, FrozenNetworks):
+    for folds in (1, 5):
+        tensors = kind([ready]*folds).state_dict().values()
+        megabytes[kind.__name__, folds] = sum(t.numel()*t.element_size() for t in tensors)/1e6
+        print(f"{kind.__name__}, {folds} folds: {megabytes[kind.__name__, folds]:.1f} MB")
+in_file = exported.stat().st_size/1e6
+print(f"exported, frozen features, 2 folds: {in_file:.1f} MB")
+assert 4.9 < megabytes["TunedNetworks", 5]/megabytes["TunedNetworks", 1] < 5.1
+assert megabytes["FrozenNetworks", 5] < megabytes["FrozenNetworks", 1] + .1
+assert 0 < in_file - megabytes["FrozenNetworks", 1] < 1.5
+
+# %% [markdown]
+# Fine-tuned, one fold has 13.4 MB and five have 67.1 MB: five whole networks. With frozen features
+# five folds have 13.5 MB: they share one body, and a head has but 1,280 weights per class. To each
+# fold come features of up to 500 familiar slices in 16 bits, at most 1.3 MB, and the steps of the
+# computation, some 0.1 MB. Only the last file was really exported here.
+
+# %% [markdown]
+# > 2. Shrink slices in another program, with another kind of averaging, and give them to the file.
+# > How far do the probabilities move?
+
+# %%
+net, chosen = Portable(exported), [sample.load(k) for k in range(0, 240, 6)]
+ours = net.look([resize_image(im, net.size, net.framing) for im in chosen])[0]
+moved, other = {}, {}
+for way in (Image.Resampling.BOX, Image.Resampling.LANCZOS, Image.Resampling.NEAREST):
+    probs = net.look([im.resize((net.size, net.size), way) for im in chosen])[0]
+    moved[way.name] = np.abs(probs - ours).max(1)
+    other[way.name] = int((probs.argmax(1) != ours.argmax(1)).sum())
+    print(f"{way.name}: {np.median(moved[way.name]):.2f} in the middle, up to "
+          f"{moved[way.name].max():.2f}; {other[way.name]} of {len(chosen)} in another class")
+assert all(.02 < np.median(m) < .2 for m in moved.values())
+assert moved["BOX"].max() < moved["NEAREST"].max() and other["BOX"] < other["NEAREST"]
+
+# %% [markdown]
+# With the mean of each 3 × 3 pixels (BOX) by 0.05 in the middle and up to 0.14; with LANCZOS up to
+# 0.46, and 2 of 40 slices get another class; with every third pixel and no averaging (NEAREST) 6 of
+# 40. Larger networks on larger slices move less, which was not measured here; a program that is to
+# give the same answers must make the same squares.
+
+# %% [markdown]
+# ## [Judges](../../../nbs/engine/39_judges.ipynb)
+
+# %% [markdown]
+# > Write a judge that says how the score differs between the planes of the sample, and let `btnb
+# > demo` ask it.
+
+# %%
+from brain_tumor_nb.judges import JUDGES, pick_judges
+from brain_tumor_nb.tumour_types import error_rate
+
+def judge_planes(run, folder):
+    "Accuracy in each plane, with its interval over groups; None where no plane is known."
+    pred = run.predictions
+    plane = np.array([(folder.manifest or {}).get(p, {}).get("plane", "") for p in pred.paths])
+    wrong, rows, facts = pred.probs.argmax(1) != pred.y, [], {}
+    for name in sorted(set(plane.tolist()) - {""}):
+        m = error_rate(wrong[plane == name], pred.groups[plane == name])
+        facts[name] = 1 - m["value"]
+        rows.append([name, str((plane == name).sum()), f"{1 - m['value']:.3f}",
+                     f"{1 - m['high']:.3f} to {1 - m['low']:.3f}"])
+    if not rows:
+        return None
+    table = Table(["plane", "slices", "accuracy", "95 % interval"], rows)
+    return Section("planes", "Planes", [], [table], facts=facts)
+
+assert judge_planes(runs[0], sample).facts.keys() == {"axial", "coronal", "sagittal"}
+with mock.patch.dict(JUDGES, planes=judge_planes):      # in the notebook: a name in JUDGES
+    assert judge_planes in pick_judges()                # what `btnb demo` asks
+runs[0].judge(sample, [judge_planes])
+print(runs[0].text())
+
+# %% [markdown]
+# 0.713 in axial slices, 0.600 in coronal and 0.650 in sagittal ones, and the intervals overlap.
+# They are no test of the difference, since one patient may have slices in several planes. `btnb
+# demo` asks all of `JUDGES`, so a name there is enough; the function gets a notebook of its own,
+# whose number is below 39. On simulated slices no plane is known, and the judge returns None.
+
+# %% [markdown]
+# ## [Commands](../../../nbs/engine/40_cli.ipynb)
+
+# %% [markdown]
+# > 1. Add a sub-command `btnb show RUN` that prints the history of a run.
+
+# %%
+import click
+from click.testing import CliRunner
+
+from brain_tumor_nb.cli import cli
+
+@cli.command("show")
+@click.argument("run", type=click.Path(path_type=Path))
+def show_command(run):
+    "Print the history of RUN."
+    from brain_tumor_nb.runs import Run
+    history = Run(run).history
+    if history is None:
+        raise ValueError(f"{run} holds no history.csv: give the --out of a btnb train")
+    click.echo(str(history))
+
+shown = CliRunner().invoke(cli, ["show", str(runs[0].path)])
+refused = CliRunner().invoke(cli, ["show", str(place/"nowhere")])
+print(shown.output, str(refused.exception).replace(str(place), "…"), sep="")
+assert shown.exit_code == 0 and "valid loss" in shown.output
+assert isinstance(refused.exception, ValueError)
+assert "holds no history.csv" in str(refused.exception)
+
+# %% [markdown]
+# `History` prints itself, so the command is one line and a message. `main` turns the `ValueError`
+# into that line and exit status 2. `Run` is imported within the function, so that `btnb --help`
+# need not wait for torch. A table of predictions that was made elsewhere has no history, so the
+# message is no rare case.
+
+# %%
+shutil.rmtree(place)
