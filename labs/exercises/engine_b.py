@@ -377,11 +377,11 @@ assert all(times[cores, 1] <= times[cores, jobs] for cores, jobs in times)
 
 # %% [markdown]
 # (In units of one fold on one thread.) Threads do not scale like that: a small network leaves most
-# of eight threads waiting, and there jobs win. To be expected: one job for a large network or two
-# cores, about half as many jobs as cores for a small one. Against five speak that cores which are
-# no multiple of five stay idle or are shared; that each job is a process which imports torch
-# (seconds), copies the pixels and holds a network; and that all of them share one path to memory. A
-# time that was measured once is no answer: repeat it, in turns.
+# of eight threads waiting, and there jobs win. To be expected, not measured: one job for a large
+# network or on two cores, several jobs for a small network on many cores. Against five speak that
+# cores which are no multiple of five stay idle or are shared; that each job is a process which
+# imports torch (seconds), copies the pixels and holds a network; and that all of them share the
+# bandwidth of the memory. A time that was measured once is no answer: repeat it, in turns.
 
 # %% [markdown]
 # ## [Portable](../../../nbs/engine/08_portable.ipynb)
@@ -588,8 +588,9 @@ assert page.count(long_name) == 3 and long_name in text.splitlines()[0]
 # %% [markdown]
 # All of it, three times: in the title of the window, in the heading, and in the first row of the
 # summary. In cells of tables a long word is broken (`overflow-wrap: anywhere`). The heading has no
-# such rule, so one word of 200 letters makes the page wider than the window; with spaces or hyphens
-# in the name it wraps. (Read from the page's style, not seen in a browser here.)
+# such rule, so one word of 200 letters makes the page wider than the window (4,572 pixels in
+# chromium, where the window had 1,000), and a reader must scroll sideways; a name with spaces or
+# hyphens wraps.
 
 # %% [markdown]
 # ## [Manifests](../../../nbs/engine/10_manifests.ipynb)
@@ -1009,9 +1010,9 @@ assert moved["BOX"].max() < moved["NEAREST"].max() and other["BOX"] < other["NEA
 
 # %% [markdown]
 # With the mean of each 3 × 3 pixels (BOX) by 0.05 in the middle and up to 0.14; with LANCZOS up to
-# 0.46, and 2 of 40 slices get another class; with every third pixel and no averaging (NEAREST) 6 of
-# 40. Larger networks on larger slices move less, which was not measured here; a program that is to
-# give the same answers must make the same squares.
+# 0.46, and two slices of 40 get another class; with every third pixel and no averaging (NEAREST)
+# six get another class. Larger networks on larger slices may move less, which was not measured
+# here; a program that is to give the same answers must make the same squares.
 
 # %% [markdown]
 # ## [Judges](../../../nbs/engine/39_judges.ipynb)
