@@ -353,9 +353,9 @@ assert took["fit_head"] < min(took["prepare"], took["epoch"])
 print({name: f"{s:.1f} s" for name, s in took.items()})
 
 # %% [markdown]
-# On one core of a busy machine: about 104 s for `prepare` (two views of each slice), less than a
-# second for `fit_head`, 137 s for an epoch. What counts is how often: features are computed once
-# for all folds, and five folds of ten epochs are fifty epochs.
+# On one core of a busy machine, in two tries: 84 and 104 s for `prepare` (two views of each slice),
+# less than a second for `fit_head`, 84 and 137 s for an epoch. What counts is how often: features
+# are computed once for all folds, and five folds of ten epochs are fifty epochs.
 
 # %% [markdown]
 # ## [Folds as jobs](../../../nbs/engine/08_parallel.ipynb)
@@ -432,7 +432,7 @@ import json
 from brain_tumor_nb.portable import Portable
 
 def accuracy(file):
-    "Of an exported run on every fourth slice of the sample, on which it was trained."
+    "Of an exported run on every fourth slice of the sample; each network was trained on half."
     net, at = Portable(file), range(0, 240, 4)
     squares = [resize_image(sample.load(k), net.size, net.framing) for k in at]
     said = net.look(squares)[0].argmax(1)
@@ -449,7 +449,7 @@ assert right["run"] > .8 and right["exchanged"] < .15
 # %% [markdown]
 # Whoever has the file: the words can be changed without touching the network, by mistake or on
 # purpose, and the file is accepted. So can a program that writes such a file itself. To notice it,
-# predict slices whose class is known. On slices of its training the run is right for 92 %, with the
+# predict slices whose class is known. On slices of its training the run is right for 92 %; with the
 # classes moved by one for 5 %. Far less than a third is the sign: a network that has learnt nothing
 # is right for about a third of three classes. A hash of the file, published where the file is not,
 # would show any change.
@@ -471,9 +471,10 @@ assert second["low"] < first["value"] < second["high"]
 
 # %% [markdown]
 # 0.654 and 0.646: two slices of 240, and each lies in the other's interval (0.591 to 0.719, 0.583
-# to 0.713). The interval says how much other patients would change the score; the seed changes the
-# folds and what is random in training, which it does not contain. For one network at 64 pixels on
-# so few slices the patients matter more. Do not choose the better seed.
+# to 0.713). The interval says how much other patients would change the score. The seed changes the
+# folds (and, where a network is fine-tuned, first weights, order and augmentation), which the
+# interval does not contain; on so few slices the patients matter more. Do not choose the better
+# seed.
 
 # %% [markdown]
 # > 2. Evaluate a run on the four-class simulated set without a mapping. Does the error say all you
