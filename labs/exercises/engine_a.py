@@ -4,7 +4,7 @@
 #
 # For the teacher: solutions of the exercises of these notebooks of the engine, each under the link
 # to its notebook. They are for those who work on the library, so the answers are short. All cells
-# run offline, on one core in less than 90 seconds, on simulated slices and on the sample. Numbers
+# run offline, in less than 90 seconds on a free core, on simulated slices and on the sample. Numbers
 # in the answers are those that the cell above them prints, unless said; each `assert` holds the
 # range in which they must lie.
 
@@ -404,8 +404,8 @@ assert max(above, key=lambda k: (k[0] == "meningioma", above[k])) == ("meningiom
 assert as_bright["oedema", "FLAIR"] < .01 < as_bright["oedema", "T2"]
 
 # %% [markdown]
-# The meningioma on T1 with contrast agent: there it is 0.30 brighter than the brain, and only vessels
-# beside it are as bright. On FLAIR it is nearly as bright (+0.26), but spots of age look the same,
+# The meningioma on T1 with contrast agent: there it is 0.30 brighter than the brain, and only
+# vessels beside it are as bright. On FLAIR it is nearly as bright (+0.26), but spots of age look the same,
 # and on T2 so does fluid. The oedema on FLAIR (+0.35): on T2 it is bright too (+0.25), but fluid as
 # well (4.6 % of the rest of the brain is as bright, on FLAIR nothing), and the two run together. On
 # T1 both are darker than most of the brain. In a clinic all of these weightings are taken.
@@ -596,7 +596,7 @@ assert .8 < changed[3] < plain[3] - .04
 
 # %% [markdown]
 # The histogram: 0.97 alone, of 0.99 with all three. With the curve it no longer tells them apart
-# (0.33: what it learnt of some folds is wrong in the others), and the three together fall to 0.91;
+# (0.33, below chance: what is left to learn does not hold for others), and all three fall to 0.91;
 # spectrum and edges alone still reach 0.88 or so. So the grey values are the easiest difference and
 # not the only one. The curve is fitted to real slices that are tested too, which flatters it a
 # little.
