@@ -4,9 +4,9 @@
 #
 # For the teacher: solutions of the exercises of these notebooks of the engine, each under the link
 # to its notebook. They are for those who work on the library, so the answers are short. All cells
-# run offline, in less than 90 seconds on a free core, on simulated slices and on the sample. Numbers
-# in the answers are those that the cell above them prints, unless said; each `assert` holds the
-# range in which they must lie.
+# run offline, in less than 90 seconds on a free core, on simulated slices and on the sample.
+# Numbers in the answers are those that the cell above them prints, unless said; each `assert` holds
+# the range in which they must lie.
 
 # %%
 import os
@@ -291,7 +291,7 @@ assert probed["brain_tumor_dataset"] > .75 and abs(probed["lgg"] - .5) < .05
 # All of them can: width and height (matrix and crop), mode and format (who exported it, and how),
 # EXIF (which program), and the number of bytes (noise and compression). The probe does not learn
 # the hospital, it learns the class from these facts: AUROC 0.82 on the 253 slices and on the four
-# classes, 0.74 on cheng, and guessing on lgg (0.52), whose slices all come out of one pipeline. A
+# classes, 0.74 on cheng, and guessing on lgg (0.52), whose slices were all exported in one way. A
 # network does not read these facts, but size and compression leave traces in its pixels.
 
 # %% [markdown]
@@ -405,10 +405,11 @@ assert as_bright["oedema", "FLAIR"] < .01 < as_bright["oedema", "T2"]
 
 # %% [markdown]
 # The meningioma on T1 with contrast agent: there it is 0.30 brighter than the brain, and only
-# vessels beside it are as bright. On FLAIR it is nearly as bright (+0.26), but spots of age look the same,
-# and on T2 so does fluid. The oedema on FLAIR (+0.35): on T2 it is bright too (+0.25), but fluid as
-# well (4.6 % of the rest of the brain is as bright, on FLAIR nothing), and the two run together. On
-# T1 both are darker than most of the brain. In a clinic all of these weightings are taken.
+# vessels beside it are as bright. On FLAIR it is nearly as bright (+0.26), but spots of age look
+# the same, and on T2 so does fluid. The oedema on FLAIR (+0.35): on T2 it is bright too (+0.25),
+# but fluid as well (4.6 % of the rest of the brain is as bright, on FLAIR nothing), and the two run
+# together. On T1 both are darker than most of the brain. In a clinic all of these weightings are
+# taken.
 #
 # > 3. Make every `cavity` belong to the class `yes`. What would a model learn, and how would you
 # > notice?
@@ -908,8 +909,8 @@ assert steps[10] == (24, 24) and steps[20][0] < 20 and steps[30][1] < 3
 
 # %% [markdown]
 # At 10° all 24 slices are found; the first are lost at 15°, half of them at 20°. Most are lost by
-# the first step, which does not propose them any more (14 of 24 at 20°): the descriptor is made
-# for small turns. Alignment then loses some of those that are proposed.
+# the first step, which still proposes 14 of 24 at 20°: the descriptor was fitted to slices turned
+# by up to 4°. Alignment then loses some of those that are proposed, 2 at 20° and 5 at 25°.
 #
 # > 2. Neighbouring slices of one head are alike. Does `near_pairs` join them in the simulated set?
 # > Should it?
