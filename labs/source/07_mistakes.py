@@ -560,13 +560,22 @@ torch.manual_seed(0)
 early = weights(7)
 torch.manual_seed(1)
 assert torch.equal(weights(7), early), "the result depends on more than the argument seed"
+kept = nn.Linear(4, 2)
+before = kept.weight.detach().clone()
+fit(lambda: kept, DataLoader(MadeUp(random=True), 4), epochs=1, lr=.1, seed=0)
+assert not torch.equal(kept.weight, before), (
+    "after an epoch the weights are still those of the start: nothing was learnt")
 ### END HIDDEN TESTS
 
 # %% check="fit_loss" mistakes="8"
 x = torch.tensor([[0., 0]]*8 + [[0, 4.]]*3)             # the last three slices are difficult
 y = torch.zeros(11, dtype=torch.long)
 eleven = [(x[k], y[k], k) for k in range(11)]
-network, losses = fit(lambda: nn.Linear(2, 2), DataLoader(eleven, 4), epochs=1, lr=0, seed=0)
+kept = nn.Linear(2, 2)
+before = kept.weight.detach().clone()
+network, losses = fit(lambda: kept, DataLoader(eleven, 4), epochs=1, lr=0, seed=0)
+assert torch.equal(network.weight, before), (
+    "with a learning rate of 0 the weights changed: give the argument lr to the optimizer")
 with torch.no_grad():
     over_slices = F.cross_entropy(network(x), y).item()
 assert np.isclose(float(losses[0]), over_slices, atol=1e-4), (
@@ -1059,7 +1068,7 @@ def plain(x):
     return valid_transform(stats)(x)
 
 
-stats = Stats(*([v] for v in tutorial_statistics()))
+stats = Stats(*([float(v)] for v in tutorial_statistics()))
 train, valid = tutorial_split(folder)
 train_loader, valid_loader = tutorial_loaders(Slices(augment), Slices(plain),
                                               train[::6], valid[::6])
@@ -1070,7 +1079,7 @@ print(f"tutorial: training {losses[0]:.2f}, validation {loss:.2f}, accuracy {acc
 
 # %%
 train, valid = split_slices(folder, seed=0)
-stats = Stats(*([v] for v in statistics(read, train, valid)))
+stats = Stats(*([float(v)] for v in statistics(read, train, valid)))
 train_loader, valid_loader = make_loaders(Slices(augment), Slices(plain), train[::6], valid[::6])
 network, losses = fit(lambda: make_network("resnet18", folder.classes), train_loader,
                       epochs=1, lr=1e-4, seed=0)
