@@ -1007,7 +1007,7 @@ print(mixed.facts[0], mixed.facts[-1], sep="\n")
 
 # %% [markdown]
 # Write `conclude`: beside the network's AUROC stands what a model reaches that knows the file alone
-# (width, height, bytes, format) and no pixel. It is trained and asked in five folds of whole
+# (width, height, bytes, format) and no pixel. It is trained and tested in five folds of whole
 # groups. `code_facts` gives the facts as numbers, `run_probe` with the model `"forest"` the
 # predictions.
 
@@ -1182,7 +1182,7 @@ def gain(share):
 
 shares = np.array([0, .1, .25, 1/3, .5, 2/3, 1])
 gains = np.array([gain(share) for share in shares])
-fig, ax = plt.subplots(figsize=(5, 3.2))
+fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
 ax.plot(100*shares, 100*gains, marker="o", color="#0072B2")
 ax.set(xlabel="slices that have a copy, %", ylabel="gain, points of accuracy",
        title="What copies in both sets add to the accuracy")
@@ -1240,7 +1240,7 @@ plt.show()
 #
 # At 64 pixels nine pixels of the stored slice become one, and the blocks and ripples of
 # JPEG are averaged away: this network does not notice. At 128 pixels it does, although the picture
-# was made smaller, and without any change of size it ranks all slices rightly. With quality 30 it
+# was made smaller, and without any change of size it ranks all slices correctly. With quality 30 it
 # notices even at 64 pixels (0.70 to 0.78). So a folder is not made clean by saving all its slices
 # again in one format: what JPEG left in the pixels stays there.
 # ### END SOLUTION
