@@ -1203,14 +1203,15 @@ plt.show()
 # | two thirds | 20.7 |
 # | all | 26.5 |
 #
-# With four other choices of slices a tenth gave 3.5 to 8.6 points, a third 11.9 to 16.3, a half 16.4
-# to 25.6, and two thirds 17.7 to 24.7: the small step back at a half is chance.
+# With four other choices of slices a tenth gave 3.5 to 8.6 points, a third 11.9 to 16.3, a half
+# 16.4 to 25.6, and two thirds 17.7 to 24.7: the small step back at a half is chance.
 #
-# The gain grows with the share of copies, and it grows less at the end, because it counts all slices:
-# with half of the slices copied, already two in three of all slices have a double. A slice and its
-# copy come into different folds four times out of five, and then the nearest neighbour is the same
-# slice and the prediction is correct. Without copies 68 % of the predictions are correct anyway, so
-# about four fifths of the other 32 points can be gained, that is 26, and *all* gives 26.5.
+# The gain grows with the share of copies, and it grows less at the end, because it counts all
+# slices: with half of the slices copied, already two in three of all slices have a double. A slice
+# and its copy come into different folds four times out of five, and then the nearest neighbour is
+# the same slice and the prediction is correct. Without copies 68 % of the predictions are correct
+# anyway, so about four fifths of the other 32 points can be gained, that is 26, and *all* gives
+# 26.5.
 #
 # Nothing was learnt about tumours by any of this. With two thirds of copies a random division
 # promises more than twenty points that no new patient will ever see.
