@@ -3,19 +3,32 @@
 # > Fifteen mistakes, and none of them raises an error. Can you mend them all?
 #
 # You need [the museum of mistakes](../../nbs/studies/mistakes.ipynb) and the
-# [tutorial](../../nbs/tutorial.ipynb). 90 minutes, 22 marks, offline.
+# [tutorial](../../nbs/tutorial.ipynb). 90 minutes, 20 marks, offline.
 #
-# Below stands a small pipeline, stage by stage, written as the original tutorial writes it (the
-# code is our own). All its fifteen mistakes are in it. At each stage you see *the tutorial does it
-# so*, and how many mistakes that cell holds, with the number of the exhibit in the museum. You
-# write the same stage without them. The function may stay nearly as it is: often one line is
-# wrong.
+# Below is a small pipeline in eight stages, written as the original tutorial writes it (the code
+# is our own). All its fifteen mistakes are in it, three of them (A8, B2, B6) twice. Each stage
+# begins with *the tutorial's code*, the number of its mistakes, and their exhibits in the museum.
+# You write the same stage without them. Copy the tutorial's lines and change them: often one line
+# is wrong.
 #
 # - Write your answers where it says *Your answer here*. Leave the other code cells as they are.
 # - Below each answer are *checks*, one mark each. Run them: a check that says nothing has passed,
 #   one that stops tells you what to look at. Some checks look at more than they show.
 # - Open the hints one after another, as many as you need. They cost nothing.
 # - At the end: *Kernel → Restart Kernel and Run All Cells*, save, and hand in this file.
+#
+# | part | marks | minutes |
+# |---|---|---|
+# | 1 Split | 2 | 9 |
+# | 2 Statistics | 3 | 14 |
+# | 3 Loaders | 1 | 5 |
+# | 4 Network | 2 | 6 |
+# | 5 Loop | 3 | 14 |
+# | 6 Score | 5 | 20 |
+# | 7 Figures | 3 | 10 |
+# | 8 Source | 1 | 8 |
+# | 9 Both pipelines | | 4 |
+# | 10 From the lesson's exercises | | at home |
 
 # %%
 import tempfile
@@ -64,7 +77,7 @@ print("the network sees", tuple(read(0).shape))
 # ## 1 Split
 #
 # The tutorial splits last. We split first, because what is held out must take no part in what
-# follows. **The tutorial does it so** (two mistakes: A8, and A2 with A3):
+# follows. **The tutorial's code** (two mistakes: A8, and A2 with A3):
 
 # %%
 def tutorial_split(folder):
@@ -139,7 +152,7 @@ for s in (1, 2):
 # %% [markdown]
 # ## 2 Statistics
 #
-# For normalisation the network needs a mean and a standard deviation. **The tutorial does it so**
+# For normalisation the network needs a mean and a standard deviation. **The tutorial's code**
 # (three mistakes: A5, B4, C2):
 
 # %%
@@ -208,7 +221,7 @@ def statistics(read, train, valid):
 
 # %% [markdown] hint="statistics"
 # Hint 2: both at once
-# The standard deviation is the square root of *the mean of the squares less the square of the
+# The standard deviation is the square root of *the mean of the squares minus the square of the
 # mean*. So add up three numbers in one loop: how many pixels, their sum, the sum of their squares.
 
 # %% [markdown] hint="statistics"
@@ -265,15 +278,15 @@ assert len(noted.reads) == len(set(noted.reads)), (
     f"{len(noted.reads)} files were read and decoded for {len(set(noted.reads))} slices: get both "
     "numbers from one pass")
 assert noted.most <= 16, (                  # while eight are read, eight may still be there
-    f"at one time {noted.most} of the 40 slices were in memory: with 5,700 slices that is several "
-    "gigabytes. Keep sums, not slices")
+    f"at one time {noted.most} of the 40 slices were in memory: with 5,708 slices the original's "
+    "way needs 6.9 GB (exhibit C2). Keep sums, not slices")
 assert sorted(noted.reads) == list(range(40)), "not every training slice was read"
 
 # %% [markdown]
 # ## 3 Loaders
 #
 # There are two data sets of the same slices. One gives each slice through a random transform, for
-# training, the other without. **The tutorial does it so** (one mistake: A6):
+# training, the other without. **The tutorial's code** (one mistake: A6):
 
 # %%
 class Slices(Dataset):
@@ -345,7 +358,7 @@ once, again = contents(pair[1]), contents(pair[1])
 assert sorted(once) == list(range(7, 12)), f"the validation loader gives the slices {sorted(once)}"
 other = [k for k in once if not torch.equal(once[k], again[k])]
 assert not other, (
-    f"{len(other)} of 5 validation slices were other pictures when they were read again: they go "
+    f"{len(other)} of 5 validation slices were different when they were read again: they go "
     "through a random transform, and the score depends on luck. Which data set is read?")
 ### BEGIN HIDDEN TESTS
 assert sorted(contents(pair[0])) == list(range(7)), "the training loader gives other slices"
@@ -358,7 +371,7 @@ assert len(orders) > 1, "the training loader has the same order in each epoch"
 # %% [markdown]
 # ## 4 Network
 #
-# **The tutorial does it so** (one mistake, made three times: B6). Here it even works: the folder
+# **The tutorial's code** (one mistake, made three times: B6). Here it even works: the folder
 # has these three classes, and the last layer of a ResNet18 has the name `fc` and 512 inputs.
 
 # %%
@@ -370,13 +383,14 @@ def tutorial_network():
 
 
 # %% [markdown]
-# Write `make_network` for any list of classes and for any network for classification that
-# torchvision has. (Random weights are enough here. With pretrained weights it is a little more
-# work; the book's `create_model` does that.)
+# Write `make_network` for any list of classes and for any of torchvision's networks for
+# classification. (Those of the checks accept slices of 64 × 64 pixels; some others want larger
+# ones. Random weights are enough here. With pretrained weights it is a little more work; the
+# book's `create_model` does that.)
 
 # %% task="make_network"
 def make_network(arch, classes):
-    """A network with random weights, float [B,3,64,64] to logits [B,number of classes].
+    """A network with random weights, float [B,3,S,S] to logits [B,number of classes].
 
     `arch`: torchvision's name of a network; `classes`: list of names."""
     ### BEGIN SOLUTION
@@ -391,7 +405,7 @@ def make_network(arch, classes):
 # %% [markdown] hint="make_network"
 # Hint 1: the number of classes
 # It is the length of a list that you have. The name of the last layer and its 512 inputs differ
-# from network to network; better not to touch that layer at all.
+# from network to network (a MobileNet has no `fc`), so do not replace that layer.
 
 # %% [markdown] hint="make_network"
 # Hint 2: who knows the last layer
@@ -422,13 +436,13 @@ assert made == 3, (
     "so yours is never used, and no error is raised")
 ### BEGIN HIDDEN TESTS
 made = outputs(make_network("squeezenet1_1", folder.classes))
-assert made == 3, f"a squeezenet1_1 for three classes has {made} outputs: its head is no Linear"
+assert made == 3, f"a squeezenet1_1 for three classes has {made} outputs: it has no layer fc"
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ## 5 Loop
 #
-# **The tutorial does it so** (two mistakes in the loop: A8, B2; one in the note: B3):
+# **The tutorial's code** (two mistakes in the loop: A8, B2; one in the note: B3):
 
 # %%
 def tutorial_fit(start, batches, epochs):
@@ -517,8 +531,8 @@ def fit(start, batches, epochs, lr, seed):
 
 # %% [markdown] hint="fit"
 # Hint 1: start from the tutorial's
-# Copy `tutorial_fit`. Put the arguments `lr` and `seed` to use; the seed must come before anything
-# random, and the first weights are random.
+# Copy the lines of `tutorial_fit`. Use the arguments `lr` and `seed`. The seed must be set before
+# anything random happens, and the first weights are random.
 
 # %% [markdown] hint="fit"
 # Hint 2: the seed
@@ -546,13 +560,22 @@ torch.manual_seed(0)
 early = weights(7)
 torch.manual_seed(1)
 assert torch.equal(weights(7), early), "the result depends on more than the argument seed"
+kept = nn.Linear(4, 2)
+before = kept.weight.detach().clone()
+fit(lambda: kept, DataLoader(MadeUp(random=True), 4), epochs=1, lr=.1, seed=0)
+assert not torch.equal(kept.weight, before), (
+    "after an epoch the weights are still those of the start: nothing was learnt")
 ### END HIDDEN TESTS
 
 # %% check="fit_loss" mistakes="8"
 x = torch.tensor([[0., 0]]*8 + [[0, 4.]]*3)             # the last three slices are difficult
 y = torch.zeros(11, dtype=torch.long)
 eleven = [(x[k], y[k], k) for k in range(11)]
-network, losses = fit(lambda: nn.Linear(2, 2), DataLoader(eleven, 4), epochs=1, lr=0, seed=0)
+kept = nn.Linear(2, 2)
+before = kept.weight.detach().clone()
+network, losses = fit(lambda: kept, DataLoader(eleven, 4), epochs=1, lr=0, seed=0)
+assert torch.equal(network.weight, before), (
+    "with a learning rate of 0 the weights changed: give the argument lr to the optimizer")
 with torch.no_grad():
     over_slices = F.cross_entropy(network(x), y).item()
 assert np.isclose(float(losses[0]), over_slices, atol=1e-4), (
@@ -597,7 +620,8 @@ def note(rows):
 # %% check="note_word" mistakes="9"
 rows = [{"loss": .48, "accuracy": .75}, {"loss": .67, "accuracy": 1.}]
 said = note(rows)
-assert note(rows + [{"loss": .3, "accuracy": .9}]) == "", "accuracy 0.9 after 1.0 is no new best"
+assert note(rows + [{"loss": .3, "accuracy": .9}]) == "", (
+    "accuracy 0.9 after 1.0 is no new best: nothing is saved, and the note must be \"\"")
 assert "accuracy" in said.lower() and "loss" not in said.lower(), (
     f"the accuracy rose from 0.75 to 1 and the loss rose from 0.48 to 0.67; your note says "
     f"{said!r}. Name the measure that decided, else the log misleads")
@@ -609,7 +633,7 @@ assert note(rows + rows[1:]) == "", "an accuracy that is equal is no new best"
 # %% [markdown]
 # ## 6 Score
 #
-# **The tutorial does it so** (three mistakes in the validation: A7, B2, C1; one in the report: B1):
+# **The tutorial's code** (three mistakes in the validation: A7, B2, C1; one in the report: B1):
 
 # %%
 def tutorial_evaluate(network, batches):
@@ -633,9 +657,10 @@ def tutorial_report(truth, called):
 
 # %% task="evaluate"
 def evaluate(network, batches):
-    """Mean loss over slices and share of slices that are called rightly, two numbers.
+    """Mean loss over slices and share of slices that are predicted correctly, two numbers.
 
-    `batches`: a `DataLoader` that yields (x, y, numbers); its last batch may be smaller."""
+    `batches`: a `DataLoader` that yields (x, y, numbers); its last batch may be smaller. Its
+    sampler may choose some slices of its data set, as in part 3."""
     ### BEGIN SOLUTION
     network.eval()
     total, right, n = 0, 0, 0
@@ -700,12 +725,17 @@ def fifty(right, batch_size):
 
 found = float(evaluate(nn.Identity(), fifty(31, 4))[1])
 assert np.isclose(found, 31/50, atol=1e-6), (
-    f"31 of 50 slices are called rightly, that is 0.62; yours is {found:.3f}. In batches of 4 the "
+    f"31 of 50 predictions are correct, that is 0.62; yours is {found:.3f}. In batches of 4 the "
     "last batch is half empty: divide by the slices that there are")
 ### BEGIN HIDDEN TESTS
 for right, size in ((31, 32), (7, 50), (50, 7)):
     found = float(evaluate(nn.Identity(), fifty(right, size))[1])
     assert np.isclose(found, right/50, atol=1e-6), f"{right} of 50 in batches of {size}: {found}"
+part = DataLoader(fifty(31, 4).dataset, 4, sampler=range(29, 35))
+found = float(evaluate(nn.Identity(), part)[1])
+assert np.isclose(found, 2/6, atol=1e-6), (
+    f"a loader whose sampler reads 6 of 50 slices, 2 of 6 are correct, yours is {found:.3f}: "
+    "divide by the slices that were read, not by the size of the data set")
 ### END HIDDEN TESTS
 
 # %% check="evaluate_gradients" mistakes="3"
@@ -719,7 +749,8 @@ watched = Spy()
 evaluate(watched, fifty(31, 4))
 assert not watched.noted[0], (
     "while your function validates, torch keeps everything that gradients would need, and nobody "
-    "asks for gradients: memory and time are wasted (about 90 MB for four slices of 224 pixels)")
+    "asks for gradients: memory and time are wasted (a ResNet18: about 90 MB for four slices of "
+    "224 pixels)")
 assert not watched.noted[1], "the network validates in training mode: call its method eval()"
 
 # %% check="evaluate_loss" mistakes="8"
@@ -729,19 +760,29 @@ over_slices = F.cross_entropy(logits, torch.zeros(11, dtype=torch.long)).item()
 found = float(evaluate(nn.Identity(), DataLoader(eleven, 4))[0])
 assert np.isclose(found, over_slices, atol=1e-4), (
     f"batches of 4, 4 and 3 slices: the mean loss over the 11 slices is {over_slices:.3f}, yours "
-    f"is {found:.3f}, a mean of means of unequal batches")
+    f"is {found:.3f}. A slice of the small last batch must not weigh more than the others")
+### BEGIN HIDDEN TESTS
+part = DataLoader(eleven, 4, sampler=[0, 1, 2, 3, 10])
+over_slices = F.cross_entropy(logits[[0, 1, 2, 3, 10]], torch.zeros(5, dtype=torch.long)).item()
+found = float(evaluate(nn.Identity(), part)[0])
+assert np.isclose(found, over_slices, atol=1e-4), (
+    f"a loader whose sampler reads 5 of 11 slices: their mean loss is {over_slices:.3f}, yours is "
+    f"{found:.3f}. Divide by the slices that were read, not by the size of the data set")
+### END HIDDEN TESTS
 
 # %% [markdown]
 # Now the report. Write `report` for two classes: accuracy, *sensitivity* (the share of the slices
-# with a tumour that are called so) and *specificity* (the share of the slices without one that are
-# called so), each with its 95 % interval. The question is how good the model is on other
-# *patients*, so patients are drawn again, not slices. The book's `score` is allowed.
+# with a tumour whose prediction is *tumour*) and *specificity* (the share of the slices without
+# one whose prediction is *none*), each with its 95 % interval. The question is how good the model
+# is on other *patients*. So the bootstrap draws patients, not slices. The book's `score` is
+# allowed; exhibit B1 shows how it is used.
 
 # %% task="report"
 def report(truth, called, patient):
     """`{"accuracy": {"value": …, "low": …, "high": …}, "sensitivity": …, "specificity": …}`.
 
-    `truth`, `called`: arrays of 0 (none) and 1 (tumour) [N]; `patient`: whole numbers [N]."""
+    `truth`: classes, `called`: predictions, arrays of 0 (none) and 1 (tumour) [N];
+    `patient`: whole numbers [N]."""
     ### BEGIN SOLUTION
     names = ("none", "tumour")
     pred = Predictions([f"{i:05}.png" for i in range(len(truth))],
@@ -760,15 +801,15 @@ def report(truth, called, patient):
 # probabilities, folds.
 
 # %% [markdown] hint="report"
-# Hint 2: probabilities from calls
-# `np.eye(2)[called]` is a row `[1, 0]` where none was called and `[0, 1]` where a tumour was. The
-# folds are `[0]*len(truth)`.
+# Hint 2: probabilities from predictions
+# `np.eye(2)[called]` has a row `[1, 0]` where the prediction is *none*, and `[0, 1]` where it is
+# *tumour*. The folds are `[0]*len(truth)`.
 
 # %% [markdown] hint="report"
 # Hint 3: the lines
 # `names = ("none", "tumour")`, then `pred = Predictions([f"{i:05}.png" for i in
 # range(len(truth))], [names[t] for t in truth], names, np.eye(2)[called], [0]*len(truth))`, and
-# `return score(pred, np.asarray(patient))`: more metrics than asked for do no harm.
+# `return score(pred, np.asarray(patient))`: more metrics than asked for are allowed.
 
 # %% check="report_patients" mistakes="14"
 one_in_two = np.repeat([1, 0]*5, 5)                     # ten patients with five slices each
@@ -812,7 +853,8 @@ for name in ("sensitivity", "specificity"):
 # %% [markdown]
 # ## 7 Figures
 #
-# **The tutorial does it so** (one mistake in the picture: B5; one in the curves: C3):
+# **The tutorial's code** (two mistakes in the picture: B5, and B6 in its title; one in the
+# curves: C3):
 
 # %%
 def tutorial_show(ax, stored, seen, label):
@@ -939,8 +981,8 @@ plt.close("all")
 # %% [markdown]
 # ## 8 Source
 #
-# The last mistake is none of code. In the original's folder the classes come from different
-# sources, and their files differ. **The tutorial does it so** (one mistake: A1):
+# The last mistake is not in the code. In the original's folder the classes come from different
+# sources, and their files differ. **The tutorial's code** (one mistake: A1):
 
 # %%
 def tutorial_conclude(auroc):
@@ -965,7 +1007,7 @@ print(mixed.facts[0], mixed.facts[-1], sep="\n")
 
 # %% [markdown]
 # Write `conclude`: beside the network's AUROC stands what a model reaches that knows the file alone
-# (width, height, bytes, format) and no pixel. It is trained and asked in five folds of whole
+# (width, height, bytes, format) and no pixel. It is trained and tested in five folds of whole
 # groups. `code_facts` gives the facts as numbers, `run_probe` with the model `"forest"` the
 # predictions.
 
@@ -1012,8 +1054,9 @@ assert .5 < found < .85, f"on the sample the file says little of the class, not 
 # %% [markdown]
 # ## 9 Both pipelines, from top to bottom
 #
-# With every sixth slice and one epoch, so that it takes seconds. Both end without an error. What
-# does each of them tell you?
+# With every sixth slice and one epoch, so that it takes seconds. Both end without an error. After
+# so little training neither accuracy says anything about the network. Run both cells twice: which
+# of the two lines can you repeat, and why?
 
 # %%
 def augment(x):
@@ -1025,7 +1068,7 @@ def plain(x):
     return valid_transform(stats)(x)
 
 
-stats = Stats(*([v] for v in tutorial_statistics()))
+stats = Stats(*([float(v)] for v in tutorial_statistics()))
 train, valid = tutorial_split(folder)
 train_loader, valid_loader = tutorial_loaders(Slices(augment), Slices(plain),
                                               train[::6], valid[::6])
@@ -1036,7 +1079,7 @@ print(f"tutorial: training {losses[0]:.2f}, validation {loss:.2f}, accuracy {acc
 
 # %%
 train, valid = split_slices(folder, seed=0)
-stats = Stats(*([v] for v in statistics(read, train, valid)))
+stats = Stats(*([float(v)] for v in statistics(read, train, valid)))
 train_loader, valid_loader = make_loaders(Slices(augment), Slices(plain), train[::6], valid[::6])
 network, losses = fit(lambda: make_network("resnet18", folder.classes), train_loader,
                       epochs=1, lr=1e-4, seed=0)
@@ -1046,6 +1089,9 @@ print(f"mended:   training {losses[0]:.2f}, validation {loss:.2f}, accuracy {acc
 
 # %% [markdown]
 # ## 10 From the lesson's exercises
+#
+# Without marks, for the hour after the lab or for home. The code of the first two is given: run
+# it, and explain what you see.
 #
 # ### Museum, exercise 1: how far are slices rotated?
 #
@@ -1073,62 +1119,20 @@ small.eval()
 asked, asked_labels = store.pixels[third.valid], store.labels[third.valid]
 
 
-# %% [markdown]
-# Write `twenty`. `train_transform(stats, degrees, flip=.5)` makes a transform; each call of it
-# draws new random numbers.
-
-# %% task="twenty"
-def twenty(network, pixels, labels, stats, degrees):
-    """Twenty accuracies, 0 to 1, of one network on the same slices, each time rotated anew.
-
-    `pixels`: uint8 [N,1,S,S]; `labels`: [N]; `stats`: for the transform; `degrees`: the largest
-    angle."""
-    ### BEGIN SOLUTION
-    tfm = train_transform(stats, degrees, flip=.5)
+def twenty(degrees):
+    "Twenty accuracies, 0 to 1, of the network on the same slices, each time rotated anew."
+    tfm = train_transform(small_stats, degrees, flip=.5)
     with torch.no_grad(), seeded(0):
-        return [(network(tfm(pixels)).argmax(1) == labels).double().mean().item()
+        return [(small(tfm(asked)).argmax(1) == asked_labels).double().mean().item()
                 for _ in range(20)]
-    ### END SOLUTION
 
-# %% [markdown] hint="twenty"
-# Hint 1: one accuracy
-# The transform comes before the network: `logits = network(tfm(pixels))`. A slice is called
-# rightly where `logits.argmax(1) == labels`.
 
-# %% [markdown] hint="twenty"
-# Hint 2: the lines
-# `tfm = train_transform(stats, degrees, flip=.5)`, then `with torch.no_grad():` and in it
-# `return [(network(tfm(pixels)).argmax(1) == labels).double().mean().item() for _ in range(20)]`.
-
-# %% check="twenty_spread"
-some, many = ([float(v) for v in twenty(small, asked, asked_labels, small_stats, degrees)]
-              for degrees in (30, 90))
-for degrees, values in ((30, some), (90, many)):
+for degrees in (30, 90):
+    values = twenty(degrees)
     print(f"±{degrees}°: mean {np.mean(values):.3f}, standard deviation {np.std(values):.3f}")
-assert len(some) == len(many) == 20, f"{len(some)} accuracies, not twenty"
-assert np.std(some) > .005 and np.std(many) > .005, (
-    "twenty equal accuracies: the slices must go through the random transform again each time")
-assert np.mean(many) < np.mean(some), (
-    f"the mean is {np.mean(some):.3f} at ±30° and {np.mean(many):.3f} at ±90°: slices that are "
-    "rotated further than in training are harder")
-### BEGIN HIDDEN TESTS
-def upper(x):
-    "Class 1 where the upper half is the brighter one."
-    halves = x[:, 0].mean(2)
-    return torch.stack([halves[:, 16:].mean(1), halves[:, :16].mean(1)], 1)
-
-bright_above = torch.zeros(40, 1, 32, 32, dtype=torch.uint8)
-bright_above[:, :, :16] = 255
-for degrees, low, high in ((30, .99, 1.01), (180, .2, .9)):
-    values = [float(v) for v in twenty(upper, bright_above, torch.ones(40, dtype=torch.long),
-                                       small_stats, degrees)]
-    assert low < np.mean(values) < high, (
-        f"slices that are white above, rotated by up to ±{degrees}°: a network that looks which "
-        f"half is brighter is right on {np.mean(values):.2f}. Do you use the argument degrees?")
-### END HIDDEN TESTS
 
 # %% [markdown] answer="why_rotated"
-# What do you see in the two lines, and why is it so?
+# What changes from the first line to the second, and why?
 #
 # ### BEGIN SOLUTION
 # The mean falls from 0.684 to 0.654, and the standard deviation rises from 0.024 to 0.032. With two
@@ -1137,9 +1141,10 @@ for degrees, low, high in ((30, .99, 1.01), (180, .2, .9)):
 #
 # The network has learnt from slices of up to ±30°; at 60° or 90° the outline of the head and the
 # place of the tumour are where it has never seen them. So the score is more pessimistic, and it
-# depends more on which slices happened to be rotated far. At ±30° there is hardly a loss of the
-# mean (0.71 without any rotation), which is why the mistake is easily missed: its spread is what it
-# adds, and whoever keeps the best of many validations keeps a lucky one.
+# depends more on which slices happened to be rotated far. At ±30° the loss of the mean is small
+# (0.68, and 0.71 without rotation and flip), so the mistake is easily missed: what it adds is
+# spread, and whoever keeps the best of many validations keeps a lucky one. A standard deviation of
+# only twenty values is itself uncertain: over 400 validations it was 0.024 and 0.032.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -1164,16 +1169,8 @@ def nearest_accuracy(x, y, groups, seed):
     return right.mean()
 
 
-# %% [markdown]
-# Write `gain`. Choose the slices to be copied at random. The gain is the mean over five seeds.
-
-# %% task="gain"
 def gain(share):
-    """Accuracy of random folds less that of folds which keep copies together; 0.1: ten points.
-
-    `share`: of the slices of `thumbs` [165,1024] that have a copy, 0 to 1; their classes are in
-    `kinds`. `nearest_accuracy(x, y, groups, seed)` wants a group for each slice."""
-    ### BEGIN SOLUTION
+    "Accuracy of random folds minus that of folds which keep copies together, mean of five seeds."
     n = len(thumbs)
     chosen = np.random.default_rng(0).choice(n, round(share*n), replace=False)
     x = np.concatenate([thumbs, np.minimum(1.08*thumbs[chosen], 255)])
@@ -1181,38 +1178,19 @@ def gain(share):
     alone, together = np.arange(len(x)), np.concatenate([np.arange(n), chosen])
     return np.mean([nearest_accuracy(x, y, alone, seed) - nearest_accuracy(x, y, together, seed)
                     for seed in range(5)])
-    ### END SOLUTION
 
-# %% [markdown] hint="gain"
-# Hint 1: slices and copies
-# `chosen = np.random.default_rng(0).choice(165, round(share*165), replace=False)` are the slices to
-# be copied. `np.concatenate([thumbs, 1.08*thumbs[chosen]])` are all slices; the classes likewise.
 
-# %% [markdown] hint="gain"
-# Hint 2: two kinds of groups
-# At random: each slice is a group, `np.arange(len(x))`. Together: a copy has the number of its
-# slice, `np.concatenate([np.arange(165), chosen])`.
-
-# %% [markdown] hint="gain"
-# Hint 3: the line
-# `return np.mean([nearest_accuracy(x, y, alone, seed) - nearest_accuracy(x, y, together, seed)
-# for seed in range(5)])`.
-
-# %% check="gain_grows"
-shares = [.1, 2/3]
-gains = [float(gain(share)) for share in shares]
-for share, value in zip(shares, gains):
-    print(f"a copy of {share:.0%} of the slices: {100*value:+.1f} points")
-assert gains[1] > gains[0] + .05, (
-    f"the gain is {gains[0]:.3f} with a tenth of copies and {gains[1]:.3f} with two thirds: it "
-    "should grow. Is a copy in the group of its slice in one case and alone in the other?")
-### BEGIN HIDDEN TESTS
-assert abs(float(gain(0))) < 1e-9, "without copies both divisions are the same: no gain"
-### END HIDDEN TESTS
+shares = np.array([0, .1, .25, 1/3, .5, 2/3, 1])
+gains = np.array([gain(share) for share in shares])
+fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
+ax.plot(100*shares, 100*gains, marker="o", color="#0072B2")
+ax.set(xlabel="slices that have a copy, %", ylabel="gain, points of accuracy",
+       title="What copies in both sets add to the accuracy")
+ax.grid(alpha=.4)
+plt.show()
 
 # %% [markdown] answer="why_copies"
-# Draw the gain against the share, for some shares from 0 to 1 (in a cell of your own). What do you
-# see, and why is it so?
+# Why does the gain grow with the share of copies, and why does it grow less at the end?
 #
 # ### BEGIN SOLUTION
 # | share of slices with a copy | gain, points |
@@ -1225,12 +1203,15 @@ assert abs(float(gain(0))) < 1e-9, "without copies both divisions are the same: 
 # | two thirds | 20.7 |
 # | all | 26.5 |
 #
-# With another choice of slices, a tenth, a third and two thirds gave 3.5, 16.3 and 22.6 points. The
-# gain grows with the share of copies, and it grows less at the end, because it counts all slices:
-# with half of the slices copied, already two in three of all slices have a double. A slice and its
-# copy come into different folds four times out of five, and then the nearest neighbour is the same
-# slice and the call is right. Without copies 68 % of the calls are right anyway, so at most four
-# fifths of the other 32 points can be gained, and that is what *all* gives.
+# With four other choices of slices a tenth gave 3.5 to 8.6 points, a third 11.9 to 16.3, a half
+# 16.4 to 25.6, and two thirds 17.7 to 24.7: the small step back at a half is chance.
+#
+# The gain grows with the share of copies, and it grows less at the end, because it counts all
+# slices: with half of the slices copied, already two in three of all slices have a double. A slice
+# and its copy come into different folds four times out of five, and then the nearest neighbour is
+# the same slice and the prediction is correct. Without copies 68 % of the predictions are correct
+# anyway, so about four fifths of the other 32 points can be gained, that is 26, and *all* gives
+# 26.5.
 #
 # Nothing was learnt about tumours by any of this. With two thirds of copies a random division
 # promises more than twenty points that no new patient will ever see.
@@ -1262,7 +1243,7 @@ assert abs(float(gain(0))) < 1e-9, "without copies both divisions are the same: 
 #
 # At 64 pixels nine pixels of the stored slice become one, and the blocks and ripples of
 # JPEG are averaged away: this network does not notice. At 128 pixels it does, although the picture
-# was made smaller, and without any change of size it ranks all slices rightly. With quality 30 it
+# was made smaller, and without any change of size it ranks all slices correctly. With quality 30 it
 # notices even at 64 pixels (0.70 to 0.78). So a folder is not made clean by saving all its slices
 # again in one format: what JPEG left in the pixels stays there.
 # ### END SOLUTION
@@ -1294,7 +1275,7 @@ assert abs(float(gain(0))) < 1e-9, "without copies both divisions are the same: 
 # %% [markdown]
 # ### Tutorial, exercises 1 to 5
 #
-# They need minutes of training: change the values in the [tutorial](../../nbs/tutorial.ipynb), run
+# They need minutes of training. Change the values in the [tutorial](../../nbs/tutorial.ipynb), run
 # all its cells, and write down what you see and why.
 #
 # **1.** Run all cells with `SEED = 1` and `2`. How far does the best validation accuracy move, and
