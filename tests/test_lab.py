@@ -108,6 +108,7 @@ def test_in_jupyterlab(server, page, name, tmp_path):
     assert made >= stored, f"{stored} pictures are stored, {made} were made"
 
 
+@pytest.mark.long
 def test_student_edition(server, page, handed_out, tmp_path):
     "A lab as handed out runs to its end; its first error says in one line what to do."
     content = json.loads((LABS/handed_out).read_text(encoding="utf-8"))

@@ -61,6 +61,7 @@ def tiny(tmp_path, monkeypatch):
     "A course of one small lab."
     write(tmp_path, TINY)
     monkeypatch.setattr(labs, "LABS", tmp_path/"labs")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")             # the environment is not activated
     labs.make_course(tmp_path/"course")
     return tmp_path/"course"
 

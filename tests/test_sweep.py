@@ -71,6 +71,7 @@ def kill_after_one_more(*args, out):
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_killed_twice_and_resumed(noise, plan, swept, tmp_path):
     "The table is the same, to the byte, and so are the predictions."

@@ -100,6 +100,7 @@ def test_duplicates(tool, tmp_path):
     assert found["brain_mri_4class", "all", "one slice of cheng"]["at_0.90"] == "5"
 
 
+@pytest.mark.long
 def test_study(tool, tmp_path):
     "Cell by cell; what is there is left alone; the pairs are those of the kept predictions."
     plan, out = tmp_path/"few.toml", tmp_path/"out"

@@ -21,9 +21,11 @@ they have no student edition, and come as notebooks into the folder exercises of
 """
 import argparse
 import contextlib
+import os
 import re
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import jupytext
@@ -147,6 +149,8 @@ def make_course(folder, only=()):
     c.CourseDirectory.root = str(folder)
     c.ClearSolutions.code_stub = {"python": STUB}
     c.ClearSolutions.text_stub = TEXT
+    # nbgrader calls the program alembic, which lies beside this Python
+    os.environ["PATH"] = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
     api = NbGraderAPI(config=c)
     for name in made:
         source = folder/"source"/name/f"{name}.ipynb"
