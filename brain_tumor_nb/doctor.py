@@ -135,8 +135,10 @@ _GROUPS = {"": ("memory.max", "memory.current", "inactive_file"),           # ve
 def _group_free(folder, limit, used, kept):
     "The bytes that one control group can still take; none without a limit."
     try:
-        left = int((folder/limit).read_text()) - int((folder/used).read_text())
-        stat = dict(line.split() for line in (folder/"memory.stat").read_text().splitlines())
+        allowed,taken,facts = ((folder/name).read_text(encoding="utf-8")
+                               for name in (limit, used, "memory.stat"))
+        left = int(allowed) - int(taken)
+        stat = dict(line.split() for line in facts.splitlines())
     except (OSError, ValueError):             # not this version, or "max"
         return []
     return [left + int(stat.get(kept, 0))]
@@ -147,7 +149,7 @@ def container_free(groups:str|Path="/proc/self/cgroup", # the groups of this pro
                   )->list:                              # bytes, one per limit; empty without any
     "Memory that the limits of a container still allow."
     groups,found = Path(groups),[]
-    lines = groups.read_text().splitlines() if groups.exists() else []
+    lines = groups.read_text(encoding="utf-8").splitlines() if groups.exists() else []
     for _,controllers,path in (line.split(":", 2) for line in lines):
         if controllers in _GROUPS:
             top = Path(root)/controllers

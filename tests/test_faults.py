@@ -41,7 +41,7 @@ def noise(tmp_path_factory):
 @posix
 def test_killed_at_random_moments(run, request):
     "After a step, in a write, before and after a rename: the resumed run ends with the same bytes."
-    times = 20 if request.config.getoption("--all") else 3
+    times = 20 if request.config.getoption("--all") else 6
     said = run("python", Path(faults.__file__), "killed", times, OMP_NUM_THREADS="1")
     assert said.count("same bytes") == times and "checkpoint-0002" in said and "the start" in said
 
