@@ -98,7 +98,7 @@ def made(checkout, server, *words, rc=0):
     outer = {"MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "CONSTRAINTS"}   # of make test
     inherited = {name: value for name, value in os.environ.items() if name not in outer}
     env = {**inherited, "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"{server}/pypi"}
-    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PYTHONPATH", "MAKEFLAGS"):
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PYTHONPATH"):
         env.pop(name, None)
     done = subprocess.run(["make", ".venv/demo", *words], cwd=checkout, env=env, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

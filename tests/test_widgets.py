@@ -12,7 +12,8 @@ import nbformat
 import numpy as np
 import pytest
 from PIL import Image
-from test_lab import BROWSER, lab  # noqa: F401
+from browser import click, open_notebook
+from test_lab import chrome, lab  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "python3", "language": "python", "name": "python3"}
@@ -147,32 +148,22 @@ class Page:
 
 
 @pytest.fixture
-def run_cells(lab, tmp_path, request):  # noqa: F811
+def run_cells(chrome, lab, tmp_path):  # noqa: F811
     "Opens a notebook of some cells in JupyterLab and runs it: its widgets, and the page."
-    if BROWSER is None:
-        missing = pytest.fail if request.config.getoption("--all") else pytest.skip
-        missing("no chromium on this machine (Debian: apt install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER,
-                                         args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page = chrome.new_page(viewport={"width": 1300, "height": 1000})
 
-        def run(*sources):
-            (tmp_path/"nbs"/"widgets.ipynb").write_text(nbformat.writes(book(*sources)))
-            page.goto(lab.format("widgets.ipynb"))
-            idle = page.get_by_text("Python 3 (ipykernel) | Idle")
-            idle.or_(page.get_by_text("python3 | Idle")).first.wait_for(timeout=120_000)
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_text("Run All Cells", exact=True).click()
-            widgets = page.locator(".btnb-live")
-            try:
-                widgets.nth(len(sources) - 1).wait_for(timeout=60_000)
-            finally:
-                page.screenshot(path=tmp_path/"opened.png")
-            return [Page(widgets.nth(k)) for k in range(len(sources))], page
-        yield run
-        browser.close()
+    def run(*sources):
+        (tmp_path/"nbs"/"widgets.ipynb").write_text(nbformat.writes(book(*sources)))
+        assert not open_notebook(page, lab.format("widgets.ipynb"))
+        click(page, "Run", "Run All Cells")
+        widgets = page.locator(".btnb-live")
+        try:
+            widgets.nth(len(sources) - 1).wait_for(timeout=60_000)
+        finally:
+            page.screenshot(path=tmp_path/"opened.png")
+        return [Page(widgets.nth(k)) for k in range(len(sources))], page
+    yield run
+    page.close()
 
 
 def check_page(page, cells):
