@@ -9,7 +9,7 @@
 #   make docs    the documentation site in _docs (needs Quarto)
 #   make readme  README.md from nbs/index.ipynb
 #   make clean   remove what can be made again, but for .venv and runs
-# TORCH=cpu makes .venv with PyTorch's build for CPUs, a fifth of the download on Linux: make demo TORCH=cpu
+# TORCH=cpu makes .venv with PyTorch's build for CPUs, a much smaller download on Linux: make demo TORCH=cpu
 # CONSTRAINTS=constraints.txt installs the very versions that the published rows were measured by (Python 3.11.5 or later 3.11, Linux).
 PYTHON  ?= python3
 WORKERS ?= 2

@@ -1,4 +1,4 @@
-"""PyTorch's CPU build for Linux, a fifth of the download: what `make demo TORCH=cpu` does first.
+"""PyTorch's CPU build for Linux, a much smaller download: what `make demo TORCH=cpu` does first.
 
 `.venv/bin/python tools/torch_cpu.py` puts it into the environment of this Python, before
 `pip install -e .`, which then leaves it alone. Needs the standard library and pip alone.
