@@ -23,6 +23,7 @@ import nbformat
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 from markdown_it import MarkdownIt
+from readme import readme, save
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCALE = ROOT/"locale"/"zh"
@@ -33,6 +34,9 @@ LANGUAGE_CELL = """#| hide
 from brain_tumor_nb.figures import plot_language
 
 plot_language("zh")"""
+TABLES_CELL = LANGUAGE_CELL.replace("#| hide\n", "#| hide\nimport os\n\n") + """
+if os.path.isdir("{up}zh"):
+    os.chdir("{up}{folder}")        # where the tables are, beside the English notebook"""
 DIRECTIVE = re.compile(r"^#\| ?(default_exp|exporti|exports|export)\b.*\n?", re.M)
 LINK = re.compile(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])")
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S)
@@ -84,14 +88,22 @@ def is_message(block):
     return bool(WORD.search(without_code(block)))
 
 
-def messages(book):
+def markdown_outputs(cell):
+    "What a code cell wrote as markdown. Those of index.ipynb are translated for README.zh.md."
+    outputs = [output.get("data", {}).get("text/markdown") for output in cell.get("outputs", [])]
+    return [text for text in outputs if text]
+
+
+def messages(name, book):
     "Each English paragraph of a notebook with the number of its first cell."
     found = {}
     for number, cell in enumerate(book.cells):
-        if cell.cell_type == "markdown":
-            for block in blocks(cell.source):
-                if is_message(block):
-                    found.setdefault(block.strip("\n"), number)
+        texts = [cell.source] if cell.cell_type == "markdown" else []
+        if name == "index":
+            texts += markdown_outputs(cell)
+        for block in sum(map(blocks, texts), []):
+            if is_message(block):
+                found.setdefault(block.strip("\n"), number)
     return found
 
 
@@ -123,7 +135,7 @@ def read_catalogue(name):
 def update(name, book):
     "Put the paragraphs of a notebook into its .po file; a changed one is marked as fuzzy."
     template = Catalog()
-    for text, number in messages(book).items():
+    for text, number in messages(name, book).items():
         template.add(text, locations=[("cell", number + 1)])
     catalogue = read_catalogue(name)
     catalogue.update(template, update_creation_date=False)
@@ -218,10 +230,10 @@ def excused(message):
 
 def check(name, book):
     "One line for each thing in which a translation is not in step with its notebook."
-    catalogue, wanted = read_catalogue(name), messages(book)
+    catalogue, wanted = read_catalogue(name), messages(name, book)
     for text, number in wanted.items():
         message = catalogue.get(text)
-        begin = f"{po_file(name).relative_to(ROOT).as_posix()}, cell {number}, {text[:50]!r}"
+        begin = f"{po_file(name).relative_to(ROOT).as_posix()}, cell {number + 1}, {text[:50]!r}"
         if message is None:
             yield f"{begin}: new or changed in English, not in the .po file (--update)"
         elif message.fuzzy:
@@ -249,8 +261,9 @@ def slug(heading):
 def anchors(name, book):
     "Chinese anchors of a notebook by its English ones."
     chinese = translations(name)
-    return {slug(line): slug(chinese.get(text, text).splitlines()[0])
-            for text in messages(book) if text.startswith("#") for line in text.splitlines()[:1]}
+    headings = [text for text in messages(name, book) if text.startswith("#")]
+    return {slug(text.splitlines()[0]): slug(chinese.get(text, text).splitlines()[0])
+            for text in headings}
 
 
 def map_link(target, english, chinese, files):
@@ -292,12 +305,21 @@ def translate_book(name, files):
         if cell.source.strip():
             cells.append(cell)
         if not added:
-            new = nbformat.v4.new_code_cell(LANGUAGE_CELL, id="language")
-            new.metadata["jupyter"] = {"source_hidden": True}
-            cells.append(new)
+            cells.append(language_cell(name, book))
             added = True
     book.cells = cells
     return book
+
+
+def language_cell(name, book):
+    "The one added cell: plots in Chinese, and the folder of the English notebook for its tables."
+    folder = posixpath.dirname(name)
+    text = LANGUAGE_CELL
+    if not any('DATA = "sample"' in cell.source for cell in book.cells):    # the student's choice
+        text = TABLES_CELL.format(up="../../" if folder else "../", folder=folder)
+    cell = nbformat.v4.new_code_cell(text.replace('("../")', '("..")'), id="language")
+    cell.metadata["jupyter"] = {"source_hidden": True}
+    return cell
 
 
 def keep_outputs(book, path):
@@ -339,6 +361,16 @@ def write(name, files, run=False):
         execute(path)
 
 
+def write_readme():
+    "README.zh.md, from the Chinese index and its tables translated."
+    chinese = translations("index")
+
+    def say(text):
+        return translate_text(text, chinese, lambda link: link)
+
+    save(*readme(ROOT/"nbs"/"zh"/"index.ipynb", say), "README.zh.md")
+
+
 def main():
     files = sources()
     ask = argparse.ArgumentParser(description=__doc__,
@@ -360,6 +392,8 @@ def main():
         elif po_file(name).exists():
             write(name, files, args.execute)
             print(files[name][1])
+    if not (args.update or args.check) and "index" in (args.names or files):
+        write_readme()
     print(*found, sep="\n", end="\n" if found else "")
     sys.exit(bool(found))
 
