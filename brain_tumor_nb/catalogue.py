@@ -7,6 +7,7 @@ __all__ = ['LANGUAGES', 'check_language', 'language', 'read_catalogue', 'transla
 
 # %% ../nbs/engine/00_catalogue.ipynb #fdd012b4
 import csv
+import io
 import os
 import re
 from functools import cache, lru_cache
@@ -26,7 +27,10 @@ def check_language(name:str # perhaps one of `LANGUAGES`
 # %% ../nbs/engine/00_catalogue.ipynb #91d24c77
 def language()->str:
     "The language of this process: what `BTNB_LANG` says, else English."
-    return check_language(os.environ.get("BTNB_LANG") or LANGUAGES[0])
+    name = os.environ.get("BTNB_LANG") or LANGUAGES[0]
+    if name not in LANGUAGES:
+        raise ValueError(f"BTNB_LANG is {name}: choose {' or '.join(LANGUAGES)}")
+    return name
 
 # %% ../nbs/engine/00_catalogue.ipynb #ceef20d5
 @cache
@@ -36,8 +40,8 @@ def read_catalogue(language:str # one of `LANGUAGES`
     if language == LANGUAGES[0]:
         return {}
     folder = resource_files("brain_tumor_nb")/"languages"
-    lines = (folder/f"{language}.csv").read_text(encoding="utf-8").splitlines()
-    return {row["english"]: row["chinese"] for row in csv.DictReader(lines)}
+    text = (folder/f"{language}.csv").read_text(encoding="utf-8")
+    return {row["english"]: row["chinese"] for row in csv.DictReader(io.StringIO(text))}
 
 # %% ../nbs/engine/00_catalogue.ipynb #489a978b
 _NUMBER = re.compile(r"[-−+±<>≥≤=]?\s?[\d.,×]*\d\s?%?|–|")
@@ -46,7 +50,7 @@ _FEW = 5        # a template with fewer letters fits too much
 
 def _pattern(template):
     "A template as a regular expression with a group for each part."
-    return re.compile("(.*?)".join(map(re.escape, re.split(r"\{\d*\}", template))), re.DOTALL)
+    return re.compile("(.*?)".join(map(re.escape, re.split(r"\{\d*\}", template))))
 
 
 @cache
