@@ -7,6 +7,7 @@ __all__ = ['LANGUAGES', 'check_language', 'language', 'read_catalogue', 'transla
 
 # %% ../nbs/engine/00_catalogue.ipynb #fdd012b4
 import csv
+import io
 import os
 import re
 from functools import cache, lru_cache
@@ -26,7 +27,10 @@ def check_language(name:str # perhaps one of `LANGUAGES`
 # %% ../nbs/engine/00_catalogue.ipynb #91d24c77
 def language()->str:
     "The language of this process: what `BTNB_LANG` says, else English."
-    return check_language(os.environ.get("BTNB_LANG") or LANGUAGES[0])
+    name = os.environ.get("BTNB_LANG") or LANGUAGES[0]
+    if name not in LANGUAGES:
+        raise ValueError(f"BTNB_LANG is {name}: choose {' or '.join(LANGUAGES)}")
+    return name
 
 # %% ../nbs/engine/00_catalogue.ipynb #ceef20d5
 @cache
@@ -36,43 +40,62 @@ def read_catalogue(language:str # one of `LANGUAGES`
     if language == LANGUAGES[0]:
         return {}
     folder = resource_files("brain_tumor_nb")/"languages"
-    lines = (folder/f"{language}.csv").read_text(encoding="utf-8").splitlines()
-    return {row["english"]: row["chinese"] for row in csv.DictReader(lines)}
+    text = (folder/f"{language}.csv").read_text(encoding="utf-8")
+    return {row["english"]: row["chinese"] for row in csv.DictReader(io.StringIO(text))}
 
 # %% ../nbs/engine/00_catalogue.ipynb #489a978b
 _NUMBER = re.compile(r"[-−+±<>≥≤=]?\s?[\d.,×]*\d\s?%?|–|")
-_FEW = 5        # a template with fewer letters fits too much
+_WORD = re.compile(r"[^\s,;:]+|[\d.,]+ %")
+_AHEAD,_BEHIND = re.compile(r"\{\} \w+"),re.compile(r"\w+ \{\}")
+_SENTENCES = re.compile(r"(?<=[a-z0-9%).]\.) (?=[A-Z])")
 
 
 def _pattern(template):
     "A template as a regular expression with a group for each part."
-    return re.compile("(.*?)".join(map(re.escape, re.split(r"\{\d*\}", template))), re.DOTALL)
+    return re.compile("(.*?)".join(map(re.escape, template.split("{}"))))
 
 
 @cache
 def _templates(language):
-    "(pattern, translation, whether all parts must be known), the one with most letters first."
-    texts = [(english, sum(c.isalpha() for c in english), translated)
+    "(template, letters, pattern, translation), the one with most letters and signs first."
+    found = [(english, sum(c.isalpha() for c in english), _pattern(english), translated)
              for english,translated in read_catalogue(language).items() if "{}" in english]
-    texts.sort(key=lambda text: -text[1])
-    return [(_pattern(english), translated, letters < _FEW)
-            for english,letters,translated in texts]
+    return sorted(found, key=lambda template: (-template[1], -len(template[0])))
+
+
+def _fits(template, letters, parts, known):
+    "Whether a template says enough for these parts: one with a single word fits too much."
+    if _AHEAD.fullmatch(template):
+        return known and _WORD.fullmatch(parts[0])
+    if _BEHIND.fullmatch(template):
+        return _WORD.fullmatch(parts[0])
+    return known or letters > 3
+
+
+def _fill(text, language):
+    "The translation of the first template that fits a text; None if none does."
+    for template,letters,pattern,translated in _templates(language):
+        match = pattern.fullmatch(text)
+        if not match:
+            continue
+        parts = [part.strip() for part in match.groups()]
+        found = [_find(part, language) for part in parts]
+        if _fits(template, letters, parts, None not in found):
+            return translated.format(*(found or part for part,found in zip(parts, found)))
+    return None
 
 
 @lru_cache(maxsize=20_000)
 def _find(text, language):
     "A text without spaces around it in that language; None if the table does not know it."
-    found = read_catalogue(language).get(text)
-    if found is not None or _NUMBER.fullmatch(text):
-        return text if found is None else found
-    for pattern,translated,loose in _templates(language):
-        match = pattern.fullmatch(text)
-        if match:
-            parts = [(part, _find(part.strip(), language)) for part in match.groups()]
-            if not loose or all(found is not None for _,found in parts):
-                return translated.format(*(part if found is None else found
-                                           for part,found in parts))
-    return None
+    if _NUMBER.fullmatch(text):
+        return text
+    found = read_catalogue(language).get(text) or _fill(text, language)
+    sentences = _SENTENCES.split(text)
+    if found is None and len(sentences) > 1:
+        parts = [_find(sentence, language) for sentence in sentences]
+        found = any(parts) and "".join(p or s for p,s in zip(parts, sentences)) or None
+    return found
 
 
 _LONGEST = 2000     # letters: nothing of ours is longer, and a file's text may be

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'GREEN', 'PINK', 'YELLOW', 'SKY', 'LEMON', 'BLACK', 'COLOURS', 'STYLE_FILE', 'FONT_FILE',
-           'use_style', 'plot_language', 'new_axes', 'figure_png', 'draw_bar', 'draw_sides', 'grey_range',
-           'show_slices']
+           'use_style', 'drawn_language', 'plot_language', 'new_axes', 'figure_png', 'draw_bar', 'draw_sides',
+           'grey_range', 'show_slices']
 
 # %% ../nbs/engine/00_figures.ipynb #3ee4a3f8
 from importlib.resources import files as resource_files
@@ -39,6 +39,12 @@ FONT_FILE = resource_files("brain_tumor_nb")/"fonts"/"NotoSansCJKsc-Regular.otf"
 _FONT = "Noto Sans CJK SC"
 
 
+def drawn_language()->str:
+    "The language that matplotlib draws in, see `plot_language`."
+    from matplotlib.text import Text
+    return getattr(Text._get_wrapped_text, "language", "en")
+
+
 def plot_language(name:str # "en" or "zh"
                  )->None:
     "Let matplotlib draw all texts in this language; what is printed stays as it is."
@@ -48,7 +54,7 @@ def plot_language(name:str # "en" or "zh"
     plain = getattr(Text._get_wrapped_text, "plain", Text._get_wrapped_text)
     def translated(text):
         return translate(plain(text), name)
-    translated.plain = plain
+    translated.plain,translated.language = plain,name
     Text._get_wrapped_text = plain if name == "en" else translated
     fonts = [font for font in rcParams["font.sans-serif"] if font != _FONT]
     if name != "en":
@@ -70,9 +76,11 @@ def figure_png(axes      # of one figure, which is closed
     "A figure as a picture."
     import matplotlib.pyplot as plt
     fig,out = np.ravel(axes)[0].figure,BytesIO()
+    before = drawn_language()
     if language() != "en":
         plot_language(language())
     fig.savefig(out, dpi=120, metadata={"Software": None})
+    plot_language(before)
     plt.close(fig)
     return out.getvalue()
 
