@@ -47,7 +47,7 @@ WORD = re.compile(r"[A-Za-z]{2}")
 def sources():
     "Each name with its English file and its Chinese one, as paths from the root."
     found = {}
-    for folder in ("", "trust", "aims"):
+    for folder in ("", "trust", "aims", "studies"):
         for path in sorted((ROOT/"nbs"/folder).glob("*.ipynb")):
             if path.name != "api.ipynb":
                 name = posixpath.join(folder, path.stem)
