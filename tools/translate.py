@@ -38,6 +38,7 @@ plot_language("zh")"""
 TABLES_CELL = LANGUAGE_CELL.replace("#| hide\n", "#| hide\nimport os\n\n") + """
 if os.path.isdir("{up}zh"):
     os.chdir("{up}{folder}")        # where the tables are, beside the English notebook"""
+AT_HOME = {"index", "tutorial", "01_data", "02_normalization"}     # need no table beside them
 DIRECTIVE = re.compile(r"^#\| ?(default_exp|exporti|exports|export)\b.*\n?", re.M)
 LINK = re.compile(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])")
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S)
@@ -306,17 +307,17 @@ def translate_book(name, files):
         if cell.source.strip():
             cells.append(cell)
         if not added:
-            cells.append(language_cell(name, book))
+            cells.append(language_cell(name))
             added = True
     book.cells = cells
     return book
 
 
-def language_cell(name, book):
+def language_cell(name):
     "The one added cell: plots in Chinese, and the folder of the English notebook for its tables."
     folder = posixpath.dirname(name)
     text = LANGUAGE_CELL
-    if not any('DATA = "sample"' in cell.source for cell in book.cells):    # the student's choice
+    if name not in AT_HOME:
         text = TABLES_CELL.format(up="../../" if folder else "../", folder=folder)
     cell = nbformat.v4.new_code_cell(text.replace('("../")', '("..")'), id="language")
     cell.metadata["jupyter"] = {"source_hidden": True}
