@@ -297,7 +297,7 @@ def translate_book(name, files):
     "The Chinese notebook, its outputs those of the English one without pictures."
     english, target = files[name]
     book, chinese = read_book(ROOT/english), translations(name)
-    cells, added = [], english.startswith("labs/") or english.endswith(".md")
+    cells, added = [], english.endswith(".md")
     for cell in book.cells:
         if cell.cell_type == "markdown":
             cell.source = translate_text(cell.source, chinese,
@@ -317,7 +317,7 @@ def language_cell(name):
     "The one added cell: plots in Chinese, and the folder of the English notebook for its tables."
     folder = posixpath.dirname(name)
     text = LANGUAGE_CELL
-    if name not in AT_HOME:
+    if name not in AT_HOME and not name.startswith("labs/"):
         text = TABLES_CELL.format(up="../../" if folder else "../", folder=folder)
     cell = nbformat.v4.new_code_cell(text.replace('("../")', '("..")'), id="language")
     cell.metadata["jupyter"] = {"source_hidden": True}
