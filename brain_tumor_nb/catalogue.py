@@ -73,15 +73,15 @@ def _fits(template, letters, parts, known):
 
 
 def _fill(text, language):
-    "The translation of the first template that fits a text; None if none does."
+    "The translation by the first template that fits a text; None if none does."
     for template,letters,pattern,translated in _templates(language):
         match = pattern.fullmatch(text)
-        if not match:
-            continue
-        parts = [part.strip() for part in match.groups()]
-        found = [_find(part, language) for part in parts]
-        if _fits(template, letters, parts, None not in found):
-            return translated.format(*(found or part for part,found in zip(parts, found)))
+        if match:
+            parts = [part.strip() for part in match.groups()]
+            found = [_find(part, language) for part in parts]
+            if _fits(template, letters, parts, None not in found):
+                return translated.format(*(part if known is None else known
+                                           for part,known in zip(parts, found)))
     return None
 
 
@@ -90,12 +90,11 @@ def _find(text, language):
     "A text without spaces around it in that language; None if the table does not know it."
     if _NUMBER.fullmatch(text):
         return text
-    found = read_catalogue(language).get(text) or _fill(text, language)
-    sentences = _SENTENCES.split(text)
-    if found is None and len(sentences) > 1:
+    found = read_catalogue(language).get(text)
+    if found is None and len(sentences := _SENTENCES.split(text)) > 1:
         parts = [_find(sentence, language) for sentence in sentences]
-        found = any(parts) and "".join(p or s for p,s in zip(parts, sentences)) or None
-    return found
+        found = None if None in parts else "".join(parts)
+    return _fill(text, language) if found is None else found
 
 
 _LONGEST = 2000     # letters: nothing of ours is longer, and a file's text may be

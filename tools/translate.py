@@ -3,6 +3,7 @@
     python tools/translate.py               writes nbs/zh, labs/student/zh, docs/zh and README.zh.md
     python tools/translate.py --update      puts new and changed paragraphs into the .po files
     python tools/translate.py --check       one line for each thing that is not in step
+    python tools/translate.py --show        two paragraphs of each beside their translation
     python tools/translate.py --execute     runs what it writes in nbs/zh, so that plots are Chinese
     python tools/translate.py trust/12_probes 01_data      these alone
 
@@ -47,7 +48,7 @@ WORD = re.compile(r"[A-Za-z]{2}")
 def sources():
     "Each name with its English file and its Chinese one, as paths from the root."
     found = {}
-    for folder in ("", "trust", "aims"):
+    for folder in ("", "trust", "aims", "studies"):
         for path in sorted((ROOT/"nbs"/folder).glob("*.ipynb")):
             if path.name != "api.ipynb":
                 name = posixpath.join(folder, path.stem)
@@ -375,6 +376,14 @@ def write_readme():
     save(*readme(ROOT/"nbs"/"zh"/"index.ipynb", say), "README.zh.md")
 
 
+def show(name):
+    "Print two paragraphs of a notebook, from a third and from two thirds of it."
+    pairs = [(english, chinese) for english, chinese in translations(name).items()
+             if english[0] not in "#|<`" and len(english) > 80]
+    for english, chinese in pairs[len(pairs)//3::max(1, len(pairs)//3)][:2]:
+        print(f"{name}\n{english}\n{chinese}\n")
+
+
 def main():
     files = sources()
     ask = argparse.ArgumentParser(description=__doc__,
@@ -382,6 +391,7 @@ def main():
     ask.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     ask.add_argument("--update", action="store_true")
     ask.add_argument("--check", action="store_true")
+    ask.add_argument("--show", action="store_true")
     ask.add_argument("--execute", action="store_true")
     args = ask.parse_args()
     if unknown := sorted(set(args.names) - set(files)):
@@ -393,10 +403,12 @@ def main():
             update(name, book)
         elif args.check:
             found += check(name, book)
+        elif args.show:
+            show(name)
         elif po_file(name).exists():
             write(name, files, args.execute)
             print(files[name][1])
-    if not (args.update or args.check) and "index" in (args.names or files):
+    if not (args.update or args.check or args.show) and "index" in (args.names or files):
         write_readme()
     print(*found, sep="\n", end="\n" if found else "")
     sys.exit(bool(found))
