@@ -30,7 +30,7 @@ def code_cells(book): return [cell for cell in book.cells if cell.cell_type == "
 def test_the_whole_book_is_there():
     "README, tutorial, six lessons, trust, aims and the labs."
     names = {"index", "tutorial", "01_data", "06_evaluation", "trust/12_probes", "aims/25_card",
-             "labs/07_mistakes"}
+             "labs/07_mistakes", "labs/teacher"}
     assert names <= set(FILES) and len(BOOKS) == 30
     assert (ROOT/"README.zh.md").is_file()
 
@@ -97,7 +97,7 @@ def test_links_lead_somewhere(name):
                     assert (folder/target.partition("#")[0]).exists(), target
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("labs/")])
+@pytest.mark.parametrize("name", [name for name in BOOKS if name.startswith("labs/")])
 def test_labs_are_graded_as_the_english_ones(name):
     "The metadata by which nbgrader grades are the same."
     marks = [[(cell.id, cell.metadata.get("nbgrader")) for cell in book.cells]
@@ -160,10 +160,13 @@ def test_each_rule(before, after, said):
 
 
 def test_paragraphs():
-    "Cut at blank lines, but not inside a fence; put together they are the text again."
+    "Cut at blank lines and after a fence, not inside; put together they are the text again."
     text = "# A\n> b\n\nc\nd\n\n```\ne\n\nf\n```\n\n"
     assert "".join(translate.blocks(text)) == text
     assert translate.blocks(text)[::2][:3] == ["# A\n> b\n", "c\nd\n", "```\ne\n\nf\n```\n"]
+    text = "- a:\n\n  ```\n  b\n  ```\n- A second item.\n"
+    assert "".join(translate.blocks(text)) == text
+    assert translate.blocks(text)[4] == "- A second item.\n"
 
 
 def test_update_marks_a_changed_paragraph(tmp_path, monkeypatch):

@@ -58,6 +58,7 @@ def sources():
         found[f"labs/{path.stem}"] = (f"labs/student/{path.name}", f"labs/student/zh/{path.name}")
     for path in sorted((ROOT/"docs").glob("*.md")):
         found[f"docs/{path.stem}"] = (f"docs/{path.name}", f"docs/zh/{path.name}")
+    found["labs/teacher"] = ("labs/teacher.md", "labs/teacher.zh.md")
     return found
 
 
@@ -72,14 +73,17 @@ def read_book(path):
 # ---------------------------------------------------------------- paragraphs
 
 def blocks(text):
-    "A markdown text cut at blank lines, but not inside a fence: text, gap, text, gap, ..."
+    "A markdown text cut at blank lines and after a fence, not inside: text, gap, text, gap, ..."
     parts, fence = [""], False
     for line in text.splitlines(keepends=True):
-        fence ^= line.lstrip().startswith("```")
+        mark = line.lstrip().startswith("```")
+        fence ^= mark
         blank = not line.strip() and not fence
         if blank != (len(parts) % 2 == 0):
             parts.append("")
         parts[-1] += line
+        if mark and not fence:
+            parts.append("")
     return parts
 
 
