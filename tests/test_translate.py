@@ -66,14 +66,12 @@ def test_code_is_equal(name):
 
 
 def printed(cell):
-    "What a cell stores but for pictures."
-    texts = []
-    for output in cell.outputs:
-        data = {kind: text for kind, text in output.get("data", {}).items()
-                if not kind.startswith("image/")}
-        text = json.dumps([output.get("text"), data], sort_keys=True)
-        texts.append(re.sub(r"base64,[A-Za-z0-9+/=]+", "", text))
-    return texts
+    "What a cell stores but for pictures; text that was printed in several parts is one."
+    stream = "".join(output.get("text", "") for output in cell.outputs)
+    bundles = [output.get("data", {}) for output in cell.outputs]
+    texts = [{kind: text for kind, text in bundle.items() if not kind.startswith("image/")}
+             for bundle in bundles if bundle]
+    return stream, re.sub(r"base64,[A-Za-z0-9+/=]+", "", json.dumps(texts, sort_keys=True))
 
 
 @each_book

@@ -344,7 +344,8 @@ def execute(path):
     from nbdev.clean import nbdev_clean
     from nbclient import NotebookClient
     book = nbformat.read(path, 4)
-    NotebookClient(book, timeout=1200, resources={"metadata": {"path": path.parent}}).execute()
+    NotebookClient(book, timeout=1200, coalesce_streams=True,
+                   resources={"metadata": {"path": path.parent}}).execute()
     for cell in book.cells:
         if cell.cell_type == "code" and "#| eval: false" in cell.source:
             cell.outputs = []
