@@ -23,6 +23,8 @@ setup(name=cfg["lib_name"], version=cfg["version"], description=cfg["description
       long_description=(here/"README.md").read_text(encoding="utf-8"),
       long_description_content_type="text/markdown",
       packages=find_packages(include=[cfg["lib_path"] + "*"]),
+      # a path, so that an editable install is found from the folder above the clone too
+      package_dir={"": "."},
       package_data={cfg["lib_path"]: package_data}, include_package_data=False, zip_safe=False,
       python_requires=">=" + cfg["min_python"], install_requires=cfg["requirements"].split(),
       extras_require=extras, entry_points={"console_scripts": cfg["console_scripts"].split()},

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor_nb.data import MRIFolder, find_data
+from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.phantom import make_phantom, phantom_folder
 from inside import refusal
 
@@ -140,28 +140,6 @@ def test_folds_and_four_classes(run, tmp_path):
     header = "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary,unfamiliar"
     assert table.splitlines()[0] == header
     assert len(table.splitlines()) == 9
-
-
-def test_demo(run, tmp_path):
-    "Real slices of three types, subjects together, probes above the score; twice does nothing."
-    out = run("btnb", "demo", "--no-open", cwd=tmp_path)
-    for words in ("240 real slices of 165 patients", "CC BY 4.0", "not a medical device",
-                  "No slice is without a tumour", "165 groups, 5 folds"):
-        assert words in out
-    assert out.index("centre masked") < out.index("\nScore\n") < out.index("balanced accuracy")
-    with open(tmp_path/"runs/demo/predictions.csv", newline="", encoding="utf-8") as f:
-        predicted = {row["path"]: row for row in csv.DictReader(f)}
-    with open(find_data("sample")/"manifest.csv", newline="", encoding="utf-8") as f:
-        subject = {row["file"]: row["subject"] for row in csv.DictReader(f)}
-    folds = {(subject[path], row["fold"]) for path, row in predicted.items()}
-    assert len(predicted) == 240 and len(folds) == len(set(subject.values())) == 165
-    right = np.mean([float(row[f"prob_{row['label']}"]) > .5 for row in predicted.values()])
-    assert .6 < right < .95
-    page = (tmp_path/"runs/demo/report.html").read_text(encoding="utf-8")
-    assert "SIMULATED" not in page and "Not a medical device" in page
-    assert "nothing to do" in run("btnb", "demo", cwd=tmp_path)
-    other = ("demo", "--simulated", "--out", "runs/demo")
-    assert "--overwrite" in one_line(run("btnb", *other, cwd=tmp_path, rc=2))
 
 
 def test_awkward_files(run, trained, tmp_path):

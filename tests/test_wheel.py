@@ -6,6 +6,7 @@ minutes and 6 GB. So this shows that the wheel is complete, and that nothing is 
 checkout. That the *requirements* are complete, `test_imports_are_declared` shows from the source.
 """
 import ast
+import csv
 import json
 import os
 import re
@@ -58,14 +59,14 @@ def installed(tmp_path_factory, run, wheel):
     return bin
 
 
-def elsewhere(program, *args, cwd):
+def elsewhere(program, *args, cwd, rc=0):
     "Runs a command away from the checkout, without a way back to it."
     env = {key: value for key, value in os.environ.items()
            if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run([program, *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, encoding="utf-8")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == rc, done.stdout + done.stderr
+    return done
 
 
 def test_wheel_holds_the_library(wheel):
@@ -94,7 +95,7 @@ rows = list(csv.DictReader((folder/"manifest.csv").open(encoding="utf-8")))
 masks = sum((folder/row["mask"]).is_file() for row in rows)
 print(folder, masks, len({row["subject"] for row in rows}))
 """
-    slices, found = elsewhere(installed/"python", "-c", code, cwd=tmp_path).splitlines()
+    slices, found = elsewhere(installed/"python", "-c", code, cwd=tmp_path).stdout.splitlines()
     assert slices.startswith("MRIFolder of 240 slices: 80 glioma, 80 meningioma, 80 pituitary; 0")
     where, masks, subjects = found.rsplit(maxsplit=2)
     assert Path(where).is_relative_to(installed.parent) and (masks, subjects) == ("240", "165")
@@ -106,16 +107,53 @@ def test_every_module_imports(installed, tmp_path):
                if path.stem not in ("__init__", "_modidx"))]
     code = ("import importlib, sys\n"
             "for name in sys.argv[1:]: print(importlib.import_module(name).__file__)")
-    files = elsewhere(installed/"python", "-c", code, *names, cwd=tmp_path).split("\n")[:-1]
+    files = elsewhere(installed/"python", "-c", code, *names, cwd=tmp_path).stdout.splitlines()
     assert len(files) == len(names) and all(Path(file).is_relative_to(installed.parent)
                                             for file in files), files
 
 
 def test_command(installed, tmp_path):
-    help = elsewhere(installed/"btnb", "--help", cwd=tmp_path)
-    assert "demo" in help
-    assert "demo" in elsewhere(installed/"python", "-m", "brain_tumor_nb", "--help", cwd=tmp_path)
+    for program in (["btnb"], ["python", "-m", "brain_tumor_nb"]):
+        done = elsewhere(installed/program[0], *program[1:], "--help", cwd=tmp_path)
+        assert "demo" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_demo(installed, tmp_path):
+    "In an empty folder: real slices, subjects together, probes above the score; twice is nothing."
+    done = elsewhere(installed/"btnb", "demo", "--no-open", cwd=tmp_path)
+    for words in ("240 real slices of 165 patients", "CC BY 4.0", "not a medical device",
+                  "No slice is without a tumour", "165 groups, 5 folds"):
+        assert words in done.stderr
+    out = done.stdout
+    assert out.index("centre masked") < out.index("\nScore\n") < out.index("balanced accuracy")
+    run = tmp_path/"runs"/"demo"
+    with open(run/"predictions.csv", newline="", encoding="utf-8") as f:
+        predicted = {row["path"]: row for row in csv.DictReader(f)}
+    with open(LIB/"sample"/"manifest.csv", newline="", encoding="utf-8") as f:
+        subject = {row["file"]: row["subject"] for row in csv.DictReader(f)}
+    folds = {(subject[path], row["fold"]) for path, row in predicted.items()}
+    assert len(predicted) == 240 and len(folds) == len(set(subject.values())) == 165
+    right = [float(row[f"prob_{row['label']}"]) > .5 for row in predicted.values()]
+    assert .6 < sum(right)/240 < .95
+    page = (run/"report.html").read_text(encoding="utf-8")
+    assert "SIMULATED" not in page and "Not a medical device" in page
+    assert "nothing to do" in elsewhere(installed/"btnb", "demo", cwd=tmp_path).stderr
+    other = ("demo", "--simulated", "--out", "runs/demo")
+    assert "--overwrite" in elsewhere(installed/"btnb", *other, cwd=tmp_path, rc=2).stderr
+
+
+def test_editable_install_is_found_from_the_folder_above(wheel, run, tmp_path):
+    "There the clone's own folder, which has the package's name, must not be taken for it."
+    clone = tmp_path/"brain_tumor_nb"
+    (wheel.parents[1]/"source").rename(clone)
+    code = "from setuptools import build_meta; build_meta.build_editable('..')"
+    run("python", "-c", code, cwd=clone)
+    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path/"site")
+    code = ("import site; site.addsitedir('site'); import brain_tumor_nb as b; "
+            "print(b.__version__, *b.__path__)")
+    version, found = elsewhere(sys.executable, "-c", code, cwd=tmp_path).stdout.split(maxsplit=1)
+    assert version == cfg["version"] and Path(found.strip()).samefile(clone/"brain_tumor_nb")
 
 
 def plain(name): return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()
