@@ -46,7 +46,7 @@ def read_catalogue(language:str # one of `LANGUAGES`
 # %% ../nbs/engine/00_catalogue.ipynb #489a978b
 _NUMBER = re.compile(r"[-−+±<>≥≤=]?\s?[\d.,×]*\d\s?%?|–|")
 _WORD = re.compile(r"[^\s,;:]+|[\d.,]+ %")
-_AHEAD,_BEHIND = re.compile(r"\{\} \w+"),re.compile(r"\w+ \{\}")
+_AHEAD,_BEHIND = re.compile(r"\{\} [\w ]+"),re.compile(r"\w+ \{\}")
 _SENTENCES = re.compile(r"(?<=[a-z0-9%).]\.) (?=[A-Z])")
 
 
@@ -66,7 +66,7 @@ def _templates(language):
 def _fits(template, letters, parts, known):
     "Whether a template says enough for these parts: one with a single word fits too much."
     if _AHEAD.fullmatch(template):
-        return known and _WORD.fullmatch(parts[0])
+        return _WORD.fullmatch(parts[0]) and (known or template.count(" ") > 1)
     if _BEHIND.fullmatch(template):
         return _WORD.fullmatch(parts[0])
     return known or letters > 3

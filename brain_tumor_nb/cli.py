@@ -581,11 +581,21 @@ def _explain(e):
     return 1,f"this is a fault of ours ({type(e).__name__}: {line}); --debug shows where"
 
 
+def _arranged(args):
+    "Words without --debug, and with --lang in front, wherever it was written."
+    args = [a for a in args if a != "--debug"]
+    for i,word in enumerate(args):
+        if word == "--lang" or word.startswith("--lang="):
+            end = i + (1 if "=" in word else 2)
+            return args[i:end] + args[:i] + args[end:]
+    return args
+
+
 def _call(args):
     "The command, with warnings as lines of ours."
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest, **kw: _say(f"btnb: warning: {message}")
-        cli(args=args, prog_name="btnb", standalone_mode=False)
+        cli(args=_arranged(args), prog_name="btnb", standalone_mode=False)
         sys.stdout.flush()
 
 
@@ -617,7 +627,7 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
         click.echo(f"btnb: {e}", err=True)
         sys.exit(2)
     try:
-        _call([a for a in args if a != "--debug"])
+        _call(args)
     except (KeyboardInterrupt, click.Abort):
         stop(130, "interrupted; whole epochs are kept in the run folder, go on with --resume "
                   "(a sweep: with the same command)")
