@@ -69,7 +69,8 @@ def _fits(template, letters, parts, known):
         return _WORD.fullmatch(parts[0]) and (known or template.count(" ") > 1)
     if _BEHIND.fullmatch(template):
         return _WORD.fullmatch(parts[0])
-    return known or letters > 3
+    ahead = template.startswith("{}") and "; " in parts[0]      # more than one thing was said
+    return known or letters > 3 and not ahead
 
 
 def _fill(text, language):

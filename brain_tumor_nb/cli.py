@@ -286,7 +286,7 @@ def predict_command(run, images):
     for path,probs,unfamiliar in predict_files(net, files):
         if isinstance(probs, Exception):
             bad += 1
-            _say(f"btnb: {probs}")
+            _say(f"btnb: {translate(str(probs))}")
         else:
             values = [f"{v:.6f}" for v in probs]
             table.writerow([path.as_posix(), classes[probs.argmax()], *values, marks[unfamiliar]])
@@ -336,7 +336,7 @@ def explain_command(run, images, out, method):
     for path,*found in explained:
         if len(found) == 1:
             bad += 1
-            _say(f"btnb: {found[0]}")
+            _say(f"btnb: {translate(str(found[0]))}")
         else:
             name,prob,picture = found
             table.writerow([path.as_posix(), name, f"{prob:.6f}", picture.as_posix()])
@@ -594,7 +594,8 @@ def _arranged(args):
 def _call(args):
     "The command, with warnings as lines of ours."
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *rest, **kw: _say(f"btnb: warning: {message}")
+        warnings.showwarning = lambda message, *rest, **kw: _say(
+            f"btnb: {translate(f'warning: {message}')}")
         cli(args=_arranged(args), prog_name="btnb", standalone_mode=False)
         sys.stdout.flush()
 
@@ -619,7 +620,7 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
     for stream in (sys.stdout, sys.stderr):
         getattr(stream, "reconfigure", lambda **k: None)(errors="replace")
     def stop(status, line):
-        _say("btnb: " + " ".join(line.split()))
+        _say("btnb: " + translate(" ".join(line.split())))
         sys.exit(status)
     try:
         language()
