@@ -45,7 +45,7 @@ def read_catalogue(language:str # one of `LANGUAGES`
 
 # %% ../nbs/engine/00_catalogue.ipynb #489a978b
 _NUMBER = re.compile(r"[-−+±<>≥≤=]?\s?[\d.,×]*\d\s?%?|–|")
-_WORD = re.compile(r"[^\s,;:]+|[\d.,]+ %")
+_WORD = re.compile(r"[^\s,;:]+|[-+−]?[\d.,]+ %")
 _AHEAD,_BEHIND = re.compile(r"\{\} [\w ]+"),re.compile(r"\w+ \{\}")
 _SENTENCES = re.compile(r"(?<=[a-z0-9%).]\.) (?=[A-Z])")
 
@@ -57,10 +57,10 @@ def _pattern(template):
 
 @cache
 def _templates(language):
-    "(template, letters, pattern, translation), the one with most letters and signs first."
+    "(template, letters, pattern, translation), the one that says most and fills in least first."
     found = [(english, sum(c.isalpha() for c in english), _pattern(english), translated)
              for english,translated in read_catalogue(language).items() if "{}" in english]
-    return sorted(found, key=lambda template: (-template[1], -len(template[0])))
+    return sorted(found, key=lambda f: (-f[1], f[0].count("{}"), -len(f[0])))
 
 
 def _fits(template, letters, parts, known):
@@ -68,7 +68,7 @@ def _fits(template, letters, parts, known):
     if _AHEAD.fullmatch(template):
         return _WORD.fullmatch(parts[0]) and (known or template.count(" ") > 1)
     if _BEHIND.fullmatch(template):
-        return _WORD.fullmatch(parts[0])
+        return known or _WORD.fullmatch(parts[0])
     ahead = template.startswith("{}") and "; " in parts[0]      # more than one thing was said
     return known or letters > 3 and not ahead
 

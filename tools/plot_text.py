@@ -31,11 +31,12 @@ _recorded.plain = _translated.plain
 Text._get_wrapped_text = _recorded
 '''
 # words that Chinese texts hold too: names, units, signs of mathematics, folders and files
-SAME = set("""adamw adc ai api auroc bce brier btnb cam cc cheng claim cm convnext csv dice
-dicom ece efficientnet efficientnet_lite flair gb gpu grad grad-cam hog id ids imagenet ippv
-jpeg json layer lgg lite logit lr macro mb mcnemar mib min mm mni mobilenet mri ms msssim net
-no onnx pca per pixels png pr prob px resnet rgb roc roi se sgd shap ssim std svm swin tcga
-torch torchvision tripod vgg vit yes""".split())
+SAME = set("""adamw adc ai api auroc bce brier btnb by cam cc cheng claim cm convnext crop csv
+delong dice dicom doi ece efficientnet efficientnet_lite enter exif figshare flair gb gpu grad
+grad-cam hog holm id ids imagenet iou ippv jpeg json jun layer layercam lgg lite logit lr macro
+make_loader mb mcnemar mib min mm mni mobilenet mri mrifolder ms msssim net no one-cycle onnx
+pad pca per pixels pixelstore png pr prob px relu resize_image resnet rgb roc roi se sgd shap
+squash ssim std svm swin tcga torch torchvision tripod vgg vit widen wilson yes""".split())
 
 
 def unknown_words(text):
