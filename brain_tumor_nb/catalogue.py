@@ -47,7 +47,7 @@ def read_catalogue(language:str # one of `LANGUAGES`
 _NUMBER = re.compile(r"[-−+±<>≥≤=]?\s?[\d.,×]*\d\s?%?|–|")
 _WORD = re.compile(r"[^\s,;:]+|[-+−]?[\d.,]+ %")
 _AHEAD,_BEHIND = re.compile(r"\{\} [\w ]+"),re.compile(r"\w+ \{\}")
-_SENTENCES = re.compile(r"(?<=[a-z0-9%).]\.) (?=[A-Z])")
+_SENTENCES = re.compile(r"(?:(?<=[a-z0-9%).]\.)|(?<=[A-Z]{2}\.)) (?=[A-Z])")
 
 
 def _pattern(template):

@@ -149,8 +149,8 @@ def test_notebooks_draw_in_chinese(pattern):
 def both(tmp_path_factory):
     "A folder scored by a small run, told in English and in Chinese: two run folders, and it."
     home = tmp_path_factory.mktemp("language")
-    data = phantom_folder(subjects=16, slices=2, cache=home)
-    options = ["--arch", "mobilenet_v3_small", "--weights", "none", "--size", 32, "--epochs", 2]
+    data = phantom_folder(subjects=6, slices=2, cache=home)
+    options = ["--arch", "mobilenet_v3_small", "--weights", "none", "--size", 32, "--epochs", 1]
     assert btnb("train", data, "--out", home/"run", *options, "--no-probes")[0] == 0
     for name in ("en", "zh"):
         code, said = btnb("evaluate", home/"run", data, "--out", home/name, "--judge", "clinical",
