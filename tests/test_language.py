@@ -123,6 +123,8 @@ def drawn(tree):
                  and name not in ("Table", "write_page", "dict")]
         if name in ("set_title", "set_xlabel", "set_ylabel", "suptitle", "supxlabel", "supylabel"):
             given += node.args[:1]
+        if name.startswith(("plot_", "show_")) and name != "plot_effects":
+            given += node.args
         yield from (text.replace("{}", "7") for text in map(literal, given) if text)
 
 
