@@ -26,7 +26,53 @@ from .core import padded
 from .figures import STYLE_FILE
 
 # %% ../nbs/engine/40_cli.ipynb #9bfa946d
-@click.group(context_settings=dict(help_option_names=["-h", "--help"], max_content_width=120))
+def _option_help(text):
+    "The description of an option; its default value stays as it is typed."
+    if translate(text) != text:
+        return translate(text)
+    words,mark,rest = text.partition("  [")
+    name,colon,value = rest.partition(": ")
+    return translate(words) + mark + translate(name) + colon + value
+
+
+class _Formatter(click.HelpFormatter):
+    "Help in the language of the process; a Chinese character takes two columns."
+    def _narrow(self, write, begin=0):
+        whole = self.width
+        if language() != "en":
+            self.width = begin + (whole - begin)//2
+        write()
+        self.width = whole
+
+    def write_text(self, text):
+        self._narrow(lambda: super(_Formatter, self).write_text(translate(text)))
+
+    def write_heading(self, heading):
+        super().write_heading(translate(heading))
+
+    def write_dl(self, rows, col_max=30, col_spacing=2):
+        said = [(name, _option_help(text)) for name,text in rows]
+        begin = min(max(len(name) for name,_ in rows), col_max) + col_spacing
+        self._narrow(lambda: super(_Formatter, self).write_dl(said, col_max, col_spacing), begin)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
+class _Command(click.Command):
+    context_class = _Context
+
+    def get_short_help_str(self, limit=45):
+        return translate(self.help) if language() != "en" else super().get_short_help_str(limit)
+
+
+class _Group(click.Group):
+    context_class,command_class = _Context,_Command
+
+
+@click.group(cls=_Group, context_settings=dict(help_option_names=["-h", "--help"],
+                                               max_content_width=120))
 @click.version_option(__version__)
 @click.option("--lang", type=click.Choice(LANGUAGES), envvar="BTNB_LANG", is_eager=True,
               expose_value=False, callback=lambda ctx, option, name: _speak(name),
