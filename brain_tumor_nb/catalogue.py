@@ -98,7 +98,13 @@ def _find(text, language):
     return _fill(text, language) if found is None else found
 
 
-_LONGEST = 2000     # letters: nothing of ours is longer, and a file's text may be
+# nothing of ours has more words or signs, and what a stranger named a folder may have
+_WORDS,_SIGNS = 250,40
+
+
+def _ours(text):
+    "Whether a text may be one of ours, so that it is worth to look for."
+    return text.count(" ") <= _WORDS and sum(c in ",:;(" for c in text) <= _SIGNS
 
 
 def translate(text:str,             # as it is written in the code, with its parts filled in
@@ -107,9 +113,9 @@ def translate(text:str,             # as it is written in the code, with its par
     "A text in another language, whole or else line by line; spaces around it stay."
     name = language() if language_ is None else language_
     bare = text.strip()
-    if name == LANGUAGES[0] or not bare or len(text) > _LONGEST:
+    if name == LANGUAGES[0] or not bare:
         return text
-    found = _find(bare, name)
+    found = _find(bare, name) if _ours(bare) else None
     if found is None and "\n" in bare:
         return "\n".join(translate(line, name) for line in text.split("\n"))
     return text if found is None else text.replace(bare, found)
