@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files as resource_files
 from pathlib import Path
 
-from .core import Section, Table, metric_texts, section_text, write_file, write_page
+from .catalogue import LANGUAGES, translate
+from .core import (Section, Table, metric_texts, padded, section_text, write_file,
+                                 write_page)
 from .known import DATASETS
 from .learners import make_learner
 from .runs import Run
@@ -104,8 +106,8 @@ class Evidence:
                 found = found.get(k)
             elif isinstance(found, list) and k.isdigit() and int(k) < len(found):
                 found = found[int(k)]
-            elif isinstance(found, str) and k in found:
-                found = k
+            elif isinstance(found, str) and any(translate(k, name) in found for name in LANGUAGES):
+                found = k                       # of a report in either language
             else:
                 return None
         return found
@@ -378,7 +380,7 @@ def card_sections(run:Run,  # finished
 def _markdown_table(table):
     "A table in Markdown."
     def line(row):
-        return "| " + " | ".join(escape_markdown(cell) for cell in row) + " |"
+        return "| " + " | ".join(escape_markdown(translate(cell)) for cell in row) + " |"
     return "\n".join([line(table.head), "|" + "---|"*len(table.head), *map(line, table.rows)])
 
 
@@ -387,14 +389,17 @@ def card_markdown(title:str,     # heading
                   notes:list     # sentences above all
                  )->str:         # a file
     "A card as Markdown."
-    lines = [f"# {escape_markdown(title)}", "",
-             "**For teaching. Not a medical device**, not for diagnosis.", ""]
-    lines += [f"{escape_markdown(note)}\n" for note in notes]
+    def said(text):
+        return escape_markdown(translate(text))
+    for_teaching = translate("For teaching. Not a medical device")
+    lines = [f"# {said(title)}", "",
+             f"**{for_teaching}**{translate(', not for diagnosis.')}", ""]
+    lines += [f"{said(note)}\n" for note in notes]
     warning = max(sections, key=lambda s: s.weight).warning
-    lines += [f"> {escape_markdown(warning)}\n"]*bool(warning)
+    lines += [f"> {said(warning)}\n"]*bool(warning)
     for section in sections:
-        lines += [f"## {section.title}", ""]
-        lines += [f"{escape_markdown(sentence)}\n" for sentence in section.sentences]
+        lines += [f"## {translate(section.title)}", ""]
+        lines += [f"{said(sentence)}\n" for sentence in section.sentences]
         lines += [_markdown_table(t) + "\n" for t in section.tables if t.rows]
     return "\n".join(lines)
 
@@ -440,6 +445,6 @@ def card_text(run:str|Path|Run # a run folder, finished
     "A card for a terminal: how many items are met, and which are not."
     run = _opened(run)
     card = fill_card(run)
-    counts = [f"{CHECKLISTS[name]:11} {_state_words(count_states(a), len(a))}"
-              for name,a in card.items()]
+    counts = [f"{padded(translate(CHECKLISTS[name]), 11)} "
+              + translate(_state_words(count_states(a), len(a))) for name,a in card.items()]
     return "\n".join([*counts, section_text(card_sections(run, card)[0])])

@@ -45,9 +45,9 @@ def read_catalogue(language:str # one of `LANGUAGES`
 
 # %% ../nbs/engine/00_catalogue.ipynb #489a978b
 _NUMBER = re.compile(r"[-−+±<>≥≤=]?\s?[\d.,×]*\d\s?%?|–|")
-_WORD = re.compile(r"[^\s,;:]+|[\d.,]+ %")
-_AHEAD,_BEHIND = re.compile(r"\{\} \w+"),re.compile(r"\w+ \{\}")
-_SENTENCES = re.compile(r"(?<=[a-z0-9%).]\.) (?=[A-Z])")
+_WORD = re.compile(r"[^\s,;:]+|[-+−]?[\d.,]+ %")
+_AHEAD,_BEHIND = re.compile(r"\{\} [\w ]+"),re.compile(r"\w+ \{\}")
+_SENTENCES = re.compile(r"(?:(?<=[a-z0-9%).]\.)|(?<=[A-Z]{2}\.)) (?=[A-Z])")
 
 
 def _pattern(template):
@@ -57,19 +57,20 @@ def _pattern(template):
 
 @cache
 def _templates(language):
-    "(template, letters, pattern, translation), the one with most letters and signs first."
+    "(template, letters, pattern, translation), the one that says most and fills in least first."
     found = [(english, sum(c.isalpha() for c in english), _pattern(english), translated)
              for english,translated in read_catalogue(language).items() if "{}" in english]
-    return sorted(found, key=lambda template: (-template[1], -len(template[0])))
+    return sorted(found, key=lambda f: (-f[1], f[0].count("{}"), -len(f[0])))
 
 
 def _fits(template, letters, parts, known):
     "Whether a template says enough for these parts: one with a single word fits too much."
     if _AHEAD.fullmatch(template):
-        return known and _WORD.fullmatch(parts[0])
+        return _WORD.fullmatch(parts[0]) and (known or template.count(" ") > 1)
     if _BEHIND.fullmatch(template):
-        return _WORD.fullmatch(parts[0])
-    return known or letters > 3
+        return known or _WORD.fullmatch(parts[0])
+    ahead = template.startswith("{}") and "; " in parts[0]      # more than one thing was said
+    return known or letters > 3 and not ahead
 
 
 def _fill(text, language):
@@ -97,7 +98,13 @@ def _find(text, language):
     return _fill(text, language) if found is None else found
 
 
-_LONGEST = 2000     # letters: nothing of ours is longer, and a file's text may be
+# nothing of ours has more words or signs, and what a stranger named a folder may have
+_WORDS,_SIGNS = 250,40
+
+
+def _ours(text):
+    "Whether a text may be one of ours, so that it is worth to look for."
+    return text.count(" ") <= _WORDS and sum(c in ",:;(" for c in text) <= _SIGNS
 
 
 def translate(text:str,             # as it is written in the code, with its parts filled in
@@ -106,9 +113,9 @@ def translate(text:str,             # as it is written in the code, with its par
     "A text in another language, whole or else line by line; spaces around it stay."
     name = language() if language_ is None else language_
     bare = text.strip()
-    if name == LANGUAGES[0] or not bare or len(text) > _LONGEST:
+    if name == LANGUAGES[0] or not bare:
         return text
-    found = _find(bare, name)
+    found = _find(bare, name) if _ours(bare) else None
     if found is None and "\n" in bare:
         return "\n".join(translate(line, name) for line in text.split("\n"))
     return text if found is None else text.replace(bare, found)

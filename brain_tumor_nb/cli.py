@@ -26,7 +26,53 @@ from .core import padded
 from .figures import STYLE_FILE
 
 # %% ../nbs/engine/40_cli.ipynb #9bfa946d
-@click.group(context_settings=dict(help_option_names=["-h", "--help"], max_content_width=120))
+def _option_help(text):
+    "The description of an option; its default value stays as it is typed."
+    if translate(text) != text:
+        return translate(text)
+    words,mark,rest = text.partition("  [")
+    name,colon,value = rest.partition(": ")
+    return translate(words) + mark + translate(name) + colon + value
+
+
+class _Formatter(click.HelpFormatter):
+    "Help in the language of the process; a Chinese character takes two columns."
+    def _narrow(self, write, begin=0):
+        whole = self.width
+        if language() != "en":
+            self.width = begin + (whole - begin)//2
+        write()
+        self.width = whole
+
+    def write_text(self, text):
+        self._narrow(lambda: super(_Formatter, self).write_text(translate(text)))
+
+    def write_heading(self, heading):
+        super().write_heading(translate(heading))
+
+    def write_dl(self, rows, col_max=30, col_spacing=2):
+        said = [(name, _option_help(text)) for name,text in rows]
+        begin = min(max(len(name) for name,_ in rows), col_max) + col_spacing
+        self._narrow(lambda: super(_Formatter, self).write_dl(said, col_max, col_spacing), begin)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
+class _Command(click.Command):
+    context_class = _Context
+
+    def get_short_help_str(self, limit=45):
+        return translate(self.help) if language() != "en" else super().get_short_help_str(limit)
+
+
+class _Group(click.Group):
+    context_class,command_class = _Context,_Command
+
+
+@click.group(cls=_Group, context_settings=dict(help_option_names=["-h", "--help"],
+                                               max_content_width=120))
 @click.version_option(__version__)
 @click.option("--lang", type=click.Choice(LANGUAGES), envvar="BTNB_LANG", is_eager=True,
               expose_value=False, callback=lambda ctx, option, name: _speak(name),
@@ -286,7 +332,7 @@ def predict_command(run, images):
     for path,probs,unfamiliar in predict_files(net, files):
         if isinstance(probs, Exception):
             bad += 1
-            _say(f"btnb: {probs}")
+            _say(f"btnb: {translate(str(probs))}")
         else:
             values = [f"{v:.6f}" for v in probs]
             table.writerow([path.as_posix(), classes[probs.argmax()], *values, marks[unfamiliar]])
@@ -336,7 +382,7 @@ def explain_command(run, images, out, method):
     for path,*found in explained:
         if len(found) == 1:
             bad += 1
-            _say(f"btnb: {found[0]}")
+            _say(f"btnb: {translate(str(found[0]))}")
         else:
             name,prob,picture = found
             table.writerow([path.as_posix(), name, f"{prob:.6f}", picture.as_posix()])
@@ -581,11 +627,22 @@ def _explain(e):
     return 1,f"this is a fault of ours ({type(e).__name__}: {line}); --debug shows where"
 
 
+def _arranged(args):
+    "Words without --debug, and with --lang in front, wherever it was written."
+    args = [a for a in args if a != "--debug"]
+    for i,word in enumerate(args):
+        if word == "--lang" or word.startswith("--lang="):
+            end = i + (1 if "=" in word else 2)
+            return args[i:end] + args[:i] + args[end:]
+    return args
+
+
 def _call(args):
     "The command, with warnings as lines of ours."
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *rest, **kw: _say(f"btnb: warning: {message}")
-        cli(args=args, prog_name="btnb", standalone_mode=False)
+        warnings.showwarning = lambda message, *rest, **kw: _say(
+            f"btnb: {translate(f'warning: {message}')}")
+        cli(args=_arranged(args), prog_name="btnb", standalone_mode=False)
         sys.stdout.flush()
 
 
@@ -609,7 +666,7 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
     for stream in (sys.stdout, sys.stderr):
         getattr(stream, "reconfigure", lambda **k: None)(errors="replace")
     def stop(status, line):
-        _say("btnb: " + " ".join(line.split()))
+        _say("btnb: " + translate(" ".join(line.split())))
         sys.exit(status)
     try:
         language()
@@ -617,7 +674,7 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
         click.echo(f"btnb: {e}", err=True)
         sys.exit(2)
     try:
-        _call([a for a in args if a != "--debug"])
+        _call(args)
     except (KeyboardInterrupt, click.Abort):
         stop(130, "interrupted; whole epochs are kept in the run folder, go on with --resume "
                   "(a sweep: with the same command)")

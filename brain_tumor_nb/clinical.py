@@ -508,9 +508,9 @@ def judge_clinical(run,      # a `Run` with predictions
         return "–" if rate["low"] is None else f"{100*rate['low']:.1f} to {100*rate['high']:.1f}"
     cells = [[name, str(slices), str(groups), rate["value"], ends(rate)]
              for name,slices,groups,rate in strata]
-    section.tables.append(Table(["slices", "number", "groups", "misclassified", "95 % interval"],
-                                cells, "The most probable class: errors by contrast of the lesion "
-                                "and by noise"))
+    head = ["slices with", "slices", "groups", "misclassified", "95 % interval"]
+    title = "The most probable class: errors by contrast of the lesion and by noise"
+    section.tables.append(Table(head, cells, title))
     section.facts["strata"] = {name: rate for name,_,_,rate in strata}
     return section
 

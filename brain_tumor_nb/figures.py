@@ -53,7 +53,10 @@ def plot_language(name:str # "en" or "zh"
     check_language(name)
     plain = getattr(Text._get_wrapped_text, "plain", Text._get_wrapped_text)
     def translated(text):
-        return translate(plain(text), name)
+        shown = translate(plain(text), name)
+        if "\n" in shown:               # Chinese characters fill the whole height of a line
+            text._linespacing = 1.6
+        return shown
     translated.plain,translated.language = plain,name
     Text._get_wrapped_text = plain if name == "en" else translated
     fonts = [font for font in rcParams["font.sans-serif"] if font != _FONT]
@@ -76,11 +79,12 @@ def figure_png(axes      # of one figure, which is closed
     "A figure as a picture."
     import matplotlib.pyplot as plt
     fig,out = np.ravel(axes)[0].figure,BytesIO()
-    before = drawn_language()
-    if language() != "en":
-        plot_language(language())
+    before,asked = drawn_language(),language()
+    if asked not in ("en", before):
+        plot_language(asked)
     fig.savefig(out, dpi=120, metadata={"Software": None})
-    plot_language(before)
+    if drawn_language() != before:
+        plot_language(before)
     plt.close(fig)
     return out.getvalue()
 

@@ -16,26 +16,25 @@ ROOT = Path(__file__).resolve().parent.parent
 READ = ("tutorial.ipynb", "0?_*.ipynb", "trust/*.ipynb", "aims/*.ipynb")
 SKIPPED = r"#\| (eval: false|slow|gpu|download|real)|.*nbdev_export\("
 RECORDER = '''
-from matplotlib.text import Text
-from brain_tumor_nb.figures import plot_language
-plot_language("zh")
-_shown, _translated = set(), Text._get_wrapped_text
-def _recorded(text):
-    shown = _translated(text)
+from brain_tumor_nb import figures as _figures
+_shown, _translate = set(), _figures.translate
+def _recorded(text, name):
+    shown = _translate(text, name)
     if shown not in _shown:
         _shown.add(shown)
         with open({file!r}, "a", encoding="utf-8") as f:
             f.write(repr(shown) + "\\n")
     return shown
-_recorded.plain = _translated.plain
-Text._get_wrapped_text = _recorded
+_figures.translate = _recorded
+_figures.plot_language("zh")
 '''
 # words that Chinese texts hold too: names, units, signs of mathematics, folders and files
-SAME = set("""adamw adc ai api auroc bce brier btnb cam cc cheng claim cm convnext csv dice
-dicom ece efficientnet efficientnet_lite flair gb gpu grad grad-cam hog id ids imagenet ippv
-jpeg json layer lgg lite logit lr macro mb mcnemar mib min mm mni mobilenet mri ms msssim net
-no onnx pca per pixels png pr prob px resnet rgb roc roi se sgd shap ssim std svm swin tcga
-torch torchvision tripod vgg vit yes""".split())
+SAME = set("""adamw adc ai api auroc bce brier btnb by cam cc cheng claim cm convnext crop csv
+delong dice dicom doi ece efficientnet efficientnet_lite enter exif figshare flair gb gpu grad
+grad-cam hog holm id ids imagenet iou ippv jpeg json jun layer layercam lgg lite logit lr macro
+make_loader mb mcnemar mib min mm mni mobilenet mri mrifolder ms msssim net no one-cycle onnx
+pad pca per pixels pixelstore png pr prob px relu resize_image resnet rgb roc roi se sgd shap
+squash ssim std svm swin tcga torch torchvision tripod vgg vit widen wilson yes""".split())
 
 
 def unknown_words(text):
