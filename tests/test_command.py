@@ -1,4 +1,8 @@
-"The installed command `btnb`, as a user types it: in processes of its own, but for refusals."
+"""The installed command `btnb`, as a user types it.
+
+It has a process of its own where that may matter: the first run, the same bytes from another
+process, signals, the demo, a traceback. Elsewhere `said` spares the start of another.
+"""
 import csv
 import json
 import os
@@ -16,7 +20,7 @@ from PIL import Image
 
 from brain_tumor_nb.data import MRIFolder
 from brain_tumor_nb.phantom import make_phantom, phantom_folder
-from inside import refusal
+from inside import refusal, said
 
 QUICK = ("--recipe", "tutorial", "--weights", "none", "--arch", "mobilenet_v3_small", "--size", 32,
          "--batch-size", 16, "--no-probes")
@@ -69,20 +73,21 @@ def test_run_folder(trained, slices):
 
 def test_twice_the_same_bytes(run, slices, trained, tmp_path):
     "Two processes with one seed write the same predictions; another seed does not."
-    for name, seed in (("b", 0), ("c", 1)):
-        run("btnb", "train", slices, "--out", tmp_path/name, *QUICK, "--epochs", 2, "--seed", seed)
+    train = ("train", slices, *QUICK, "--epochs", 2)
+    run("btnb", *train, "--out", tmp_path/"b", "--seed", 0)
+    said(*train, "--out", tmp_path/"c", "--seed", 1)
     first = (trained/"predictions.csv").read_bytes()
     same, other = ((tmp_path/name/"predictions.csv").read_bytes() for name in "bc")
     assert same == first != other
 
 
-def test_a_second_run_destroys_nothing(run, slices, trained):
+def test_a_second_run_destroys_nothing(slices, trained):
     "The same run again does nothing; another is refused; resuming a finished one changes nothing."
     before = {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()}
-    assert "nothing to do" in run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 2)
-    assert "--overwrite" in one_line(run("btnb", "train", slices, "--out", trained, *QUICK,
-                                         "--epochs", 3, rc=2))
-    run("btnb", "train", slices, "--out", trained, "--resume")
+    train = ("train", slices, "--out", trained)
+    assert "nothing to do" in said(*train, *QUICK, "--epochs", 2)
+    assert "--overwrite" in one_line(said(*train, *QUICK, "--epochs", 3, rc=2))
+    said(*train, "--resume")
     assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
 
 
@@ -110,7 +115,7 @@ def test_stopped_and_resumed(run, slices, tmp_path, how, processes):
     "Killed after an epoch, interrupted after another, a run ends with the bytes of a whole one."
     several = ["--processes", str(processes)]
     args = [str(a) for a in ("train", slices, *QUICK, "--epochs", 6, *several)]
-    run("btnb", *args, "--out", tmp_path/"whole")
+    said(*args, "--out", tmp_path/"whole")
     resumed = ["train", str(slices), *several, "--resume"]
     with open(tmp_path/"log", "w", encoding="utf-8") as log:
         for n,signal_ in enumerate(how):
@@ -123,12 +128,11 @@ def test_stopped_and_resumed(run, slices, tmp_path, how, processes):
         assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
 
 
-def test_folds_and_four_classes(run, tmp_path):
+def test_folds_and_four_classes(tmp_path):
     "Cross-validation on the four simulated classes: every slice once, and a metric for each class."
-    run("btnb", "train",
-        phantom_folder(classes=("glioma", "meningioma", "notumor", "pituitary"), subjects=4,
-                       slices=2, seed=7), "--out", tmp_path/"r", *QUICK, "--epochs", 1, "--folds",
-        2)
+    slices = phantom_folder(classes=("glioma", "meningioma", "notumor", "pituitary"), subjects=4,
+                            slices=2, seed=7)
+    said("train", slices, "--out", tmp_path/"r", *QUICK, "--epochs", 1, "--folds", 2)
     with open(tmp_path/"r/predictions.csv", newline="", encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
     assert len(rows) == 32
@@ -136,13 +140,13 @@ def test_folds_and_four_classes(run, tmp_path):
     assert "prob_pituitary" in rows[0]
     assert "auroc_glioma" in json.loads((tmp_path/"r/metrics.json").read_text(encoding="utf-8"))
     assert (tmp_path/"r/history.csv").exists() and (tmp_path/"r/fold_1/model.safetensors").exists()
-    table = run("btnb", "predict", tmp_path/"r", phantom_folder(subjects=4, slices=2, seed=8)/"no")
+    table = said("predict", tmp_path/"r", phantom_folder(subjects=4, slices=2, seed=8)/"no")
     header = "path,prediction,prob_glioma,prob_meningioma,prob_notumor,prob_pituitary,unfamiliar"
     assert table.splitlines()[0] == header
     assert len(table.splitlines()) == 9
 
 
-def test_awkward_files(run, trained, tmp_path):
+def test_awkward_files(trained, tmp_path):
     "Each file of the folder nobody wants is read right or reported by name, one by one."
     ramp = np.add.outer(np.arange(80), np.arange(96)).astype(np.uint8)
     grey = Image.fromarray(ramp)
@@ -186,8 +190,7 @@ def test_awkward_files(run, trained, tmp_path):
     for name, reason in {"empty.png": "empty", "text.jpg": "not an image", "note.txt": "extension",
                          "truncated.png": "damaged", "huge.png": "larger"}.items():
         assert reason in reasons[name]
-    out = run("btnb", "predict", trained, no/"sixteen.png", no/"truncated.png", no/"UPPER.PNG",
-              rc=2)
+    out = said("predict", trained, no/"sixteen.png", no/"truncated.png", no/"UPPER.PNG", rc=2)
     assert "truncated.png: damaged" in out and out.count(",no,") + out.count(",yes,") == 2
 
 
@@ -227,10 +230,10 @@ def test_debug_shows_the_traceback(run, tmp_path):
     assert "Traceback" in run("btnb", "--debug", "predict", "nowhere", "a.png", cwd=tmp_path, rc=1)
 
 
-def test_environment_variable(run, slices, tmp_path):
+def test_environment_variable(slices, tmp_path, monkeypatch):
     "DATA left out is BRAIN_TUMOR_DATA."
-    out = run("btnb", "train", "--out", tmp_path/"r", *QUICK, "--epochs", 1,
-              BRAIN_TUMOR_DATA=str(slices))
+    monkeypatch.setenv("BRAIN_TUMOR_DATA", str(slices))
+    out = said("train", "--out", tmp_path/"r", *QUICK, "--epochs", 1)
     assert "32 SIMULATED slices" in out
     assert "epoch 1 of 1: training loss" in out          # no terminal: a line per epoch
 
@@ -293,29 +296,29 @@ def test_predictions_made_elsewhere(slices, predicted, tmp_path, slip, words):
     assert not (tmp_path/"out").exists()
 
 
-def test_exchanged_columns(run, slices, predicted, tmp_path):
+def test_exchanged_columns(slices, predicted, tmp_path):
     "Names of columns in the wrong order are warned of in one line; the right order is not."
-    good = run("btnb", "evaluate", "--predictions", write_rows(tmp_path/"a.csv", predicted), slices)
+    good = said("evaluate", "--predictions", write_rows(tmp_path/"a.csv", predicted), slices)
     assert "exchanged" not in good and re.search(r"AUROC +1.000", good)
     rows = [[*predicted[0][:3], "prob_yes", "prob_no"], *predicted[1:]]
-    out = run("btnb", "evaluate", "--predictions", write_rows(tmp_path/"b.csv", rows), slices)
+    out = said("evaluate", "--predictions", write_rows(tmp_path/"b.csv", rows), slices)
     warned = [l for l in out.splitlines() if "exchanged" in l]
     assert len(warned) == 1 and "prob_no, prob_yes exchanged?" in warned[0]
 
 
-def test_chosen_on_these_slices(run, slices, trained):
+def test_chosen_on_these_slices(slices, trained):
     "The terminal says below the score what the report says: the epoch was chosen on these slices."
-    out = run("btnb", "train", slices, "--out", trained, *QUICK, "--epochs", 2)
+    out = said("train", slices, "--out", trained, *QUICK, "--epochs", 2)
     sentence = ("The epoch was chosen by validation accuracy, "
                 "so these figures are a little too good.")
     assert out.index("specificity") < out.index(sentence) < out.index("report: ")
     assert sentence in (trained/"report.html").read_text(encoding="utf-8")
 
 
-def test_probes_above_the_score(run, slices, tmp_path):
+def test_probes_above_the_score(slices, tmp_path):
     "Probes stand above the score, one per line, with what a look for near-duplicates found."
     quick = [*QUICK[:-1], "--epochs", 1, "--folds", 2]
-    out = run("btnb", "train", slices, "--out", tmp_path/"r", *quick)
+    out = said("train", slices, "--out", tmp_path/"r", *quick)
     lines = out[out.index("Before the score"):].splitlines()
     assert re.match(r"  the majority class +0.500  –", lines[2])
     assert "None of 32 validation slices is nearly identical" in lines[9]

@@ -17,11 +17,13 @@ from brain_tumor_nb.data import find_data
 from brain_tumor_nb.model import create_model
 from brain_tumor_nb.predictions import Predictions
 from brain_tumor_nb.runs import Run, evaluate_run
+from inside import said
 
 
 @pytest.fixture
-def old(tmp_path):
-    "The unpacked runs."
+def old(tmp_path, monkeypatch):
+    "The unpacked runs, in the working folder: a run names its file of weights from there."
+    monkeypatch.chdir(tmp_path)
     with tarfile.open(Path(__file__).with_name("old_runs.tar.xz")) as archive:
         archive.extractall(tmp_path, filter="data")
     for part in (tmp_path/"frozen").glob("fold_*"):
@@ -32,10 +34,10 @@ def old(tmp_path):
     return tmp_path
 
 
-def predict_all(run, out, sample):
+def predict_all(out, sample):
     "What `btnb predict` says of all slices of the sample: class probabilities by path."
     folders = [sample/name for name in ("glioma", "meningioma", "pituitary")]
-    printed = run("btnb", "predict", out, *folders, cwd=out.parent)
+    printed = said("predict", out, *folders)
     rows = [line.split(",") for line in printed.splitlines() if ".png," in line]
     return {Path(r[0]).relative_to(sample).as_posix(): np.array(r[2:5], float) for r in rows}
 
@@ -51,13 +53,12 @@ def test_resumes(old, run):
     assert found.paths == wanted.paths and found.groups.tolist() == wanted.groups.tolist()
     assert np.abs(found.probs - wanted.probs).max() < 1e-3          # exact on the same machine
     assert Run(out).config == settings
-    again = run("btnb", "train", "sample", "--out", out, "--resume", cwd=old)
-    assert "nothing to do" in again
-    said = predict_all(run, out, find_data("sample"))
-    assert np.abs(np.stack([said[p] for p in found.paths]) - found.probs).max() < 1e-3
+    assert "nothing to do" in said("train", "sample", "--out", out, "--resume")
+    again = predict_all(out, find_data("sample"))
+    assert np.abs(np.stack([again[p] for p in found.paths]) - found.probs).max() < 1e-3
 
 
-def test_frozen_head_predicts(old, run):
+def test_frozen_head_predicts(old):
     "A frozen head in two folds loads, and each of its networks predicts what it predicted."
     trained = Run(old/"frozen")
     wanted = trained.predictions
@@ -66,6 +67,6 @@ def test_frozen_head_predicts(old, run):
     assert len(each) == 2 and each[0].paths == wanted.paths
     of_fold = np.stack([each[fold].probs[row] for row,fold in enumerate(wanted.folds)])
     assert np.abs(of_fold - wanted.probs).max() < 1e-3
-    said = predict_all(run, trained.path, find_data("sample"))
+    together = predict_all(trained.path, find_data("sample"))
     mean = np.mean([e.probs for e in each], 0)
-    assert np.abs(np.stack([said[p] for p in wanted.paths]) - mean).max() < 1e-5
+    assert np.abs(np.stack([together[p] for p in wanted.paths]) - mean).max() < 1e-5

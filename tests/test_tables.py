@@ -1,9 +1,12 @@
 "The tools that measure the reference table run, and their committed results agree with each other."
 import csv
+import io
 import json
+import runpy
 import shutil
 import sys
 import tomllib
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +37,21 @@ def read(file):
         return list(csv.DictReader(f))
 
 
+def said(name, *args, rc=0):
+    "All that a tool prints in this process, after the status `rc`: another would cost its start."
+    status, out = 0, io.StringIO()
+    with (pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out)):
+        patch.setattr(sys, "argv", [f"tools/{name}.py", *map(str, args)])
+        try:
+            runpy.run_path(str(ROOT/f"tools/{name}.py"), run_name="__main__")
+        except SystemExit as e:
+            status = e.code or 0
+    if isinstance(status, str):                             # printed at the end, as Python does
+        status, out = 1, io.StringIO(out.getvalue() + status)
+    assert status == rc, out.getvalue()
+    return out.getvalue()
+
+
 @pytest.fixture(scope="module")
 def slices(tmp_path_factory):
     "A few SIMULATED slices, with subjects."
@@ -42,13 +60,13 @@ def slices(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def measured(run, slices, tmp_path_factory):
+def measured(slices, tmp_path_factory):
     "Rows of these slices, and a function that measures more."
     folder = tmp_path_factory.mktemp("measured")
     places = ["--out", folder/"results.csv", "--kept", folder/"kept", "--work", folder/"work"]
 
     def reference(*words, rc=0):
-        return run("python", "tools/reference.py", "few", slices, *words, *places, rc=rc)
+        return said("reference", "few", slices, *words, *places, rc=rc)
     reference("--model", "probes", "--model", "frozen", "--split", "random", "--split", "patients")
     return folder, reference
 
@@ -91,10 +109,10 @@ def test_one_fold_never_replaces_all(measured):
     assert not any((folder/"work").iterdir())
 
 
-def test_kept_predictions_say_what_the_rows_say(measured, run):
+def test_kept_predictions_say_what_the_rows_say(measured):
     folder, _ = measured
     agree(folder/"results.csv", folder/"kept", .005)
-    run("python", "tools/compare.py", "few", "--kept", folder/"kept", "--out", folder/"paired.csv")
+    said("compare", "few", "--kept", folder/"kept", "--out", folder/"paired.csv")
     pairs = {(r["a"], r["b"]): r for r in read(folder/"paired.csv")}
     accuracy = {f"{r['split']}/{r['model']}": r["accuracy"] for r in read(folder/"results.csv")}
     a, b = "random/frozen", "patients/frozen"
@@ -103,13 +121,13 @@ def test_kept_predictions_say_what_the_rows_say(measured, run):
     assert float(same["auroc_difference"]) == 0 and float(same["p_accuracy"]) == 1
 
 
-def test_slips_are_answered_in_one_line(measured, run):
+def test_slips_are_answered_in_one_line(measured):
     folder, reference = measured
-    assert "is not split by patients" in run("python", "tools/reference.py", "brain_tumor_dataset",
-                                             folder, "--split", "patients", rc=2)
-    assert "Traceback" not in run("python", "tools/reference.py", "few", folder/"nowhere", rc=1)
-    assert "measure that row" in run("python", "tools/compare.py", "few", "patients/few",
-                                     "patients/frozen", "--kept", folder/"kept", rc=2)
+    assert "is not split by patients" in said("reference", "brain_tumor_dataset", folder,
+                                              "--split", "patients", rc=2)
+    assert "Traceback" not in said("reference", "few", folder/"nowhere", rc=1)
+    assert "measure that row" in said("compare", "few", "patients/few", "patients/frozen",
+                                      "--kept", folder/"kept", rc=2)
 
 
 @pytest.fixture
@@ -192,19 +210,19 @@ def trained(slices, tmp_path_factory):
     return out
 
 
-def test_transfer_to_a_set_of_two_classes(run, trained, slices, tmp_path):
+def test_transfer_to_a_set_of_two_classes(trained, slices, tmp_path):
     other = phantom_folder(classes=("no", "yes"), subjects=4, slices=2, seed=4)
-    run("python", "tools/transfer.py", trained, slices, other, "--out", tmp_path/"transfer.csv")
+    said("transfer", trained, slices, other, "--out", tmp_path/"transfer.csv")
     row, = read(tmp_path/"transfer.csv")
     assert int(row["tested"]) + int(row["left_out"]) == 16 and 0 <= float(row["auroc"]) <= 1
 
 
-def test_transfer_to_slices_without_tumour_counts_false_alarms(run, trained, slices, tmp_path):
+def test_transfer_to_slices_without_tumour_counts_false_alarms(trained, slices, tmp_path):
     other = phantom_folder(classes=("no", "yes"), subjects=4, slices=2, seed=4)
     shutil.copytree(f"{other}/no", tmp_path/"healthy/none")
     shutil.copy(next((slices/"no").iterdir()), tmp_path/"healthy/none/seen.png")
-    run("python", "tools/transfer.py", trained, slices, tmp_path/"healthy", "--map", "none=no",
-        "--out", tmp_path/"transfer.csv")
+    said("transfer", trained, slices, tmp_path/"healthy", "--map", "none=no", "--out",
+         tmp_path/"transfer.csv")
     row, = read(tmp_path/"transfer.csv")
     # a training slice is never a test slice
     assert int(row["tested"]) + int(row["left_out"]) == 9 and int(row["left_out"]) >= 1
