@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -290,3 +291,16 @@ def test_export_is_whole_or_not_at_all(exported, tmp_path):
     assert "is no finished run" in refusal("export", tmp_path, "--onnx", tmp_path/"a.onnx")
     assert "Missing option" in refusal("export", run)
     assert file.read_bytes() == before and list(tmp_path.iterdir()) == []
+
+
+def test_the_service_takes_run_and_file(exported, files):
+    "`examples/serve.py` answers the same from either; what is neither is refused."
+    serve = runpy.run_path(str(ROOT/"examples"/"serve.py"))
+    run, file = exported("frozen, one size")
+    nets = [serve["load"](path) for path in (run, file)]
+    assert isinstance(nets[1], Portable)
+    (status, a), (_, b) = (serve["answer"](net, files[0].read_bytes()) for net in nets)
+    assert status == 200 and a["unfamiliar"] == b["unfamiliar"]
+    assert a["probabilities"] == pytest.approx(b["probabilities"], abs=2e-5)
+    with pytest.raises(ValueError, match="serve.py"):
+        serve["load"](ROOT/"examples"/"serve.py")

@@ -69,6 +69,8 @@ def rehearse(folder, files, version, port):
     print("\n5 an index on this machine\n$", *server, flush=True)
     with subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         time.sleep(10)                                  # until it listens
+        if running.poll() is not None:
+            sys.exit(f"release: the index ended, is port {port} taken? --port takes another")
         try:
             step("6 upload", tools/"twine", "upload", "--disable-progress-bar", "--repository-url",
                  index, "-u", "nobody", "-p", "none", *files)
@@ -94,6 +96,8 @@ def main():
     if len(set(found.values())) > 1:
         sys.exit("release: they differ, see CONTRIBUTING.md, Release")
     folder = args.folder.resolve()
+    if folder.exists():
+        sys.exit(f"release: {folder} is there already, give a new folder")
     folder.mkdir(parents=True)
     files = build(folder)
     if not args.check:
