@@ -60,7 +60,8 @@ def _templates(language):
     "(template, letters, pattern, translation), the one that says most and fills in least first."
     found = [(english, sum(c.isalpha() for c in english), _pattern(english), translated)
              for english,translated in read_catalogue(language).items() if "{}" in english]
-    return sorted(found, key=lambda f: (-f[1], f[0].count("{}"), -len(f[0])))
+    return sorted(found, key=lambda f: (_AHEAD.fullmatch(f[0]) is not None, -f[1],
+                                        f[0].count("{}"), -len(f[0])))
 
 
 def _fits(template, letters, parts, known):

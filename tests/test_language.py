@@ -30,7 +30,8 @@ CARD = ("model_card", "claim2024", "tripod_ai", "card_claims")
 MADE = {"A batch of slices", "A batch of simulated slices", "Heat maps of slices",
         "Heat maps of simulated slices", "Four slices of each class, black 0 to white 255",
         "Four simulated slices of each class, black 0 to white 255", "only the lesion",
-        "least contrast: {}", "least noise: {}", "most contrast: {}", "most noise: {}"}
+        "least contrast: {}", "least noise: {}", "most contrast: {}", "most noise: {}",
+        "Change of the AUROC with simulated faults, with 95 % intervals", "required]"}
 
 
 def literal(node):
