@@ -22,10 +22,12 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 NBS, LIB = ROOT/"nbs", ROOT/"brain_tumor_nb"
 NOTEBOOKS = sorted(path for path in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+ENGLISH = [path for path in NOTEBOOKS if NBS/"zh" not in path.parents]
 config = ConfigParser(delimiters=["="])  # strict: a key given twice is an error
 config.read(ROOT/"settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+by_name = pytest.mark.parametrize("path", NOTEBOOKS,
+                                  ids=lambda path: path.relative_to(NBS).with_suffix("").as_posix())
 
 
 def load(path): return json.loads(path.read_text(encoding="utf-8"))
@@ -195,7 +197,7 @@ def test_every_notebook_stands_once_in_its_lists():
     "In the tree of CONTRIBUTING.md and in the sidebar."
     tree = (ROOT/"CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
     sidebar = (NBS/"sidebar.yml").read_text(encoding="utf-8")
-    named = sorted(path.name for path in NOTEBOOKS)
+    named = sorted(path.name for path in ENGLISH)
     assert sorted(re.findall(r"^ +(\w+\.ipynb)", tree, re.M)) == named
     assert sorted(re.findall(r"(\w+\.ipynb)", sidebar)) == named
 
@@ -289,7 +291,7 @@ def test_lower_bounds(run):
     assert slip.startswith("no key nothing") and len(slip.splitlines()) == 1
 
 
-MADE = {"README.md", "nbs/index.ipynb"}         # whose links are made from settings.ini
+MADE = {"README.md", "README.zh.md", "nbs/index.ipynb", "nbs/zh/index.ipynb"}   # from settings.ini
 PLACES = r"(?:github\.com|mybinder\.org/v2/gh|research\.google\.com/github)/"
 
 
@@ -299,7 +301,7 @@ def test_address_stands_in_settings_alone():
                                   for key in ("git_url", "doc_host")))
     holding = {path.relative_to(ROOT).as_posix() for path in committed()
                if address.search(path.read_text(encoding="utf-8", errors="ignore"))}
-    assert holding <= MADE
+    assert holding <= MADE | {"locale/zh/index.po"}
     for name in MADE:
         text = (ROOT/name).read_text(encoding="utf-8")
         found = re.findall(PLACES + r"([\w.-]+/[\w.-]+)", text)
@@ -357,6 +359,7 @@ def test_every_picture_is_listed():
             "", ".csv", ".json", ".pt", ".safetensors", ".sha256"}, "no picture is in there"
     held = {path.relative_to(ROOT).as_posix() for path in committed()
             if path != runs and pictures(path)}
+    held = {name.replace("nbs/zh/", "nbs/") for name in held}   # the same with Chinese titles
     unlisted, absent = sorted(held - sample - set(listed)), sorted((sample | set(listed)) - held)
     assert unlisted == [], "neither in tests/pictures.csv nor in the sample's manifest"
     assert absent == [], "listed, but without a picture"
