@@ -2,7 +2,7 @@
 
 Each notebook is run in Chinese, without the cells that a test skips; every text that matplotlib
 draws is looked up. One line for each text that is unknown and holds English words: its notebook,
-a tab, the text. Without a notebook: tutorial, lessons, trust and aims (about ten minutes)."""
+a tab, the text. Without a notebook: tutorial, lessons, trust, aims, studies (about ten minutes)."""
 import argparse
 import re
 import sys
@@ -13,22 +13,20 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
-READ = ("tutorial.ipynb", "0?_*.ipynb", "trust/*.ipynb", "aims/*.ipynb")
+READ = ("tutorial.ipynb", "0?_*.ipynb", "trust/*.ipynb", "aims/*.ipynb", "studies/*.ipynb")
 SKIPPED = r"#\| (eval: false|slow|gpu|download|real)|.*nbdev_export\("
 RECORDER = '''
-from matplotlib.text import Text
-from brain_tumor_nb.figures import plot_language
-plot_language("zh")
-_shown, _translated = set(), Text._get_wrapped_text
-def _recorded(text):
-    shown = _translated(text)
+from brain_tumor_nb import figures
+_shown, _translate = set(), figures.translate
+def _recorded(text, name):
+    shown = _translate(text, name)
     if shown not in _shown:
         _shown.add(shown)
         with open({file!r}, "a", encoding="utf-8") as f:
             f.write(repr(shown) + "\\n")
     return shown
-_recorded.plain = _translated.plain
-Text._get_wrapped_text = _recorded
+figures.translate = _recorded       # a later plot_language, as in figure_png, keeps it
+figures.plot_language("zh")
 '''
 # words that Chinese texts hold too: names, units, signs of mathematics, folders and files
 SAME = set("""adamw adc ai api auroc bce brier btnb cam cc cheng claim cm convnext csv dice
