@@ -37,7 +37,6 @@ def use_style()->None:
 # %% ../nbs/engine/00_figures.ipynb #bb0287cd
 FONT_FILE = resource_files("brain_tumor_nb")/"fonts"/"NotoSansCJKsc-Regular.otf"
 _FONT = "Noto Sans CJK SC"
-_LINES = 1.35       # from line to line: Chinese characters are as high as a line
 
 
 def drawn_language()->str:
@@ -54,10 +53,7 @@ def plot_language(name:str # "en" or "zh"
     check_language(name)
     plain = getattr(Text._get_wrapped_text, "plain", Text._get_wrapped_text)
     def translated(text):
-        shown = translate(plain(text), name)
-        if "\n" in shown and text._linespacing in ("normal", 1.2):     # matplotlib's own
-            text._linespacing = _LINES
-        return shown
+        return translate(plain(text), name)
     translated.plain,translated.language = plain,name
     Text._get_wrapped_text = plain if name == "en" else translated
     fonts = [font for font in rcParams["font.sans-serif"] if font != _FONT]

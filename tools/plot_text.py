@@ -16,17 +16,19 @@ ROOT = Path(__file__).resolve().parent.parent
 READ = ("tutorial.ipynb", "0?_*.ipynb", "trust/*.ipynb", "aims/*.ipynb", "studies/*.ipynb")
 SKIPPED = r"#\| (eval: false|slow|gpu|download|real)|.*nbdev_export\("
 RECORDER = '''
-from brain_tumor_nb import figures
-_shown, _translate = set(), figures.translate
-def _recorded(text, name):
-    shown = _translate(text, name)
+from matplotlib.text import Text
+from brain_tumor_nb.figures import plot_language
+plot_language("zh")
+_shown, _translated = set(), Text._get_wrapped_text
+def _recorded(text):
+    shown = _translated(text)
     if shown not in _shown:
         _shown.add(shown)
         with open({file!r}, "a", encoding="utf-8") as f:
             f.write(repr(shown) + "\\n")
     return shown
-figures.translate = _recorded       # a later plot_language, as in figure_png, keeps it
-figures.plot_language("zh")
+_recorded.plain = _translated.plain
+Text._get_wrapped_text = _recorded
 '''
 # words that Chinese texts hold too: names, units, signs of mathematics, folders and files
 SAME = set("""adamw adc ai api auroc bce brier btnb cam cc cheng claim cm convnext csv dice
