@@ -38,9 +38,14 @@ no onnx pca per pixels png pr prob px resnet rgb roc roi se sgd shap ssim std sv
 torch torchvision tripod vgg vit yes""".split())
 
 
+# formulas, files, commands, networks and settings
+NAMES = re.compile(r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+|btnb \w+|EfficientNet-Lite|"
+                   r"\S+-(frozen|random|finetuned)")
+
+
 def unknown_words(text):
     "English words of a text that a Chinese reader would not expect there."
-    words = re.findall(r"[A-Za-z][A-Za-z'_-]+", re.sub(r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+", " ", text))
+    words = re.findall(r"[A-Za-z][A-Za-z'_-]+", NAMES.sub(" ", text))
     return [word for word in words if word.lower().strip("_-") not in SAME]
 
 
