@@ -2,7 +2,7 @@
 
 Each notebook is run in Chinese, without the cells that a test skips; every text that matplotlib
 draws is looked up. One line for each text that is unknown and holds English words: its notebook,
-a tab, the text. Without a notebook: tutorial, lessons, trust and aims (about ten minutes)."""
+a tab, the text. Without a notebook: tutorial, lessons, trust, aims, studies (about ten minutes)."""
 import argparse
 import re
 import sys
@@ -13,7 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
-READ = ("tutorial.ipynb", "0?_*.ipynb", "trust/*.ipynb", "aims/*.ipynb")
+READ = ("tutorial.ipynb", "0?_*.ipynb", "trust/*.ipynb", "aims/*.ipynb", "studies/*.ipynb")
 SKIPPED = r"#\| (eval: false|slow|gpu|download|real)|.*nbdev_export\("
 RECORDER = '''
 from brain_tumor_nb import figures as _figures
@@ -37,9 +37,14 @@ pad pca per pixels pixelstore png pr prob px relu resize_image resnet rgb roc ro
 squash ssim std svm swin tcga torch torchvision tripod vgg vit widen wilson yes""".split())
 
 
+# formulas, files, commands, networks and settings
+NAMES = re.compile(r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+|btnb \w+|EfficientNet-Lite|"
+                   r"\S+-(frozen|random|finetuned)")
+
+
 def unknown_words(text):
     "English words of a text that a Chinese reader would not expect there."
-    words = re.findall(r"[A-Za-z][A-Za-z'_-]+", re.sub(r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+", " ", text))
+    words = re.findall(r"[A-Za-z][A-Za-z'_-]+", NAMES.sub(" ", text))
     return [word for word in words if word.lower().strip("_-") not in SAME]
 
 
