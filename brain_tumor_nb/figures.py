@@ -8,6 +8,7 @@ __all__ = ['BLUE', 'ORANGE', 'GREEN', 'PINK', 'YELLOW', 'SKY', 'LEMON', 'BLACK',
            'grey_range', 'show_slices']
 
 # %% ../nbs/engine/00_figures.ipynb #3ee4a3f8
+from dataclasses import replace
 from importlib.resources import files as resource_files
 from io import BytesIO
 
@@ -60,8 +61,11 @@ def plot_language(name:str # "en" or "zh"
     translated.plain,translated.language = plain,name
     Text._get_wrapped_text = plain if name == "en" else translated
     fonts = [font for font in rcParams["font.sans-serif"] if font != _FONT]
-    if name != "en":
+    known = font_manager.fontManager.ttflist
+    if str(FONT_FILE) not in [font.fname for font in known]:
         font_manager.fontManager.addfont(str(FONT_FILE))
+        known.append(replace(known[-1], weight=700))        # bold text is drawn with it as well
+    if name != "en":
         fonts.insert(0, _FONT)
     rcParams["font.sans-serif"] = fonts
 
