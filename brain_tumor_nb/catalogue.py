@@ -47,6 +47,8 @@ def read_catalogue(language:str # one of `LANGUAGES`
 _NUMBER = re.compile(r"[-−+±<>≥≤=]?\s?[\d.,×]*\d\s?%?|–|")
 _WORD = re.compile(r"[^\s,;:]+|[-+−]?[\d.,]+ %")
 _AHEAD,_BEHIND = re.compile(r"\{\} [\w ]+"),re.compile(r"\w+ \{\}")
+# between Chinese and Latin stands a space
+_BESIDE = re.compile(r"(?<=[\u4e00-\u9fff])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[\u4e00-\u9fff])")
 _SENTENCES = re.compile(r"(?:(?<=[a-z0-9%).]\.)|(?<=[A-Z]{2}\.)) (?=[A-Z])")
 
 
@@ -82,8 +84,9 @@ def _fill(text, language):
             parts = [part.strip() for part in match.groups()]
             found = [_find(part, language) for part in parts]
             if _fits(template, letters, parts, None not in found):
-                return translated.format(*(part if known is None else known
-                                           for part,known in zip(parts, found)))
+                filled = translated.format(*(part if known is None else known
+                                             for part,known in zip(parts, found)))
+                return _BESIDE.sub(" ", filled)
     return None
 
 
