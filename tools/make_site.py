@@ -1,0 +1,307 @@
+"""The documentation site: `python tools/make_site.py` writes _docs, and in Chinese _docs/zh.
+
+The pages and their order stand in nbs/sidebar.yml. No cell is run: outputs are those that the
+notebooks store, and what a function takes and returns is read from the modules.
+"""
+import argparse
+import ast
+import inspect
+import posixpath
+import re
+import shutil
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from configparser import ConfigParser
+from functools import cache
+from importlib import import_module
+from io import StringIO
+from itertools import repeat
+from pathlib import Path
+
+import nbformat
+import yaml
+from fastcore.docments import DocmentText
+from sphinx.application import Sphinx
+from sphinx.util.console import nocolor
+
+ROOT = Path(__file__).resolve().parents[1]
+LANGUAGES = {"en": "en", "zh": "zh_CN"}
+SEARCH = {"en": "Search", "zh": "搜索"}
+SOURCE = {"en": "Source", "zh": "源代码"}
+LINK = re.compile(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])")
+parser = ConfigParser(delimiters=["="])
+parser.read(ROOT/"settings.ini", encoding="utf-8")
+cfg = parser["DEFAULT"]
+
+
+# ------------------------------------------------------------------ the pages
+
+def read(path):
+    "The text of a file of the repository."
+    return (ROOT/path).read_text(encoding="utf-8")
+
+
+@cache
+def sections():
+    "Names and sentences of each section in two languages, its sources with titles in Chinese."
+    found = []
+    for part in yaml.safe_load(read("nbs/sidebar.yml")):
+        rows = [row if isinstance(row, dict) else {row: None} for row in part["contents"]]
+        pages = {posixpath.normpath(f"nbs/{path}"): title
+                 for row in rows for path, title in row.items()}
+        there = {path: title for path, title in pages.items() if (ROOT/path).exists()}
+        found.append((part["section"], part["says"], there))
+    return found
+
+
+def sources():
+    "The English source of every page, in the order of the site."
+    return [path for _, _, pages in sections() for path in pages]
+
+
+def chinese(path):
+    "The Chinese source of a page; none if there is none."
+    for folder in ("nbs/", "docs/", "labs/student/"):
+        there = path.replace(folder, f"{folder}zh/", 1)
+        if path.startswith(folder) and (ROOT/there).exists():
+            return there
+
+
+def page_of(path):
+    "The page of a source in either language: nbs/zh/trust/12_probes.ipynb is trust/12_probes."
+    path = re.sub(r"^(nbs|docs)/(zh/)?|(?<=^labs/)student/(zh/)?", "", path)
+    return posixpath.splitext(path)[0].lower()
+
+
+@cache
+def files():
+    "The file of its page in the folder that Sphinx reads, for each source in either language."
+    found = {}
+    for path in sources():
+        for source in filter(None, (path, chinese(path))):
+            found[source] = page_of(path) + posixpath.splitext(path)[1]
+    return found
+
+
+# ------------------------------------------------------------- links and names
+
+def link_from(source, folder):
+    "What a link in a source must be on the site; pictures are copied into `folder`."
+    def place(match):
+        before, target, after = match.groups()
+        if re.match(r"[a-z]+:|#|/", target):
+            return match[0]
+        path, mark, anchor = target.partition("#")
+        full = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        if full in files():
+            to = posixpath.relpath(files()[full], posixpath.dirname(files()[source]))
+        elif full.endswith(".png"):
+            (folder/full).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT/full, folder/full)
+            to = posixpath.relpath(full, posixpath.dirname(files()[source]))
+        else:
+            kind = "tree" if (ROOT/full).is_dir() else "blob"
+            to = f"{cfg['git_url']}/{kind}/{cfg['branch']}/{full}"
+        return f"{before}{to}{mark}{anchor}{after}"
+    return lambda text: LINK.sub(place, text)
+
+
+def split_directives(cell):
+    "The directives at the top of a code cell, and its code."
+    head = re.match(r"(?:#\|.*\n?)*", cell.source)[0]
+    return head, cell.source[len(head):]
+
+
+def definitions(code):
+    "The public functions and classes that a cell defines."
+    return [node.name for node in ast.parse(code).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_"]
+
+
+@cache
+def exports(path):
+    "The module that an English notebook makes, and its exported code."
+    cells = [split_directives(cell) for cell in nbformat.read(ROOT/path, 4).cells
+             if cell.cell_type == "code"]
+    module = re.search(r"#\| default_exp (\w+)", "".join(head for head, _ in cells))
+    return module and module[1], [code for head, code in cells if "#| export" in head]
+
+
+@cache
+def entries():
+    "The page on which each public function or class is, by module and name."
+    return {(exports(path)[0], name): files()[path] for path in sources() if path[-3:] == "ynb"
+            for code in exports(path)[1] for name in definitions(code)}
+
+
+def link_names(text):
+    "The table of all names, each linked to its entry."
+    module = None
+    lines = text.splitlines()
+    for k, line in enumerate(lines):
+        heading, row = re.match(r"### \[(\w+)\]", line), re.match(r"\| `(\w+)` ", line)
+        module = heading[1] if heading else module
+        if row and (module, row[1]) in entries():
+            link = f"[`{row[1]}`]({entries()[module, row[1]]}#{row[1].lower()})"
+            lines[k] = line.replace(f"`{row[1]}`", link, 1)
+    return "\n".join(lines)
+
+
+def entry(module, name, level):
+    "What a function or class does, takes and returns, as nbdev shows it."
+    thing = getattr(import_module(f"{cfg['lib_name']}.{module}"), name)
+    thing = getattr(thing, "callback", thing)           # a command is more than its function
+    kind = "class" if inspect.isclass(thing) else "def"
+    signature = str(DocmentText(thing, maxline=90, docstring=False)).replace("def", kind, 1)
+    signature, arrow, result = signature.rpartition("\n)")
+    signature += arrow + result.replace("\n", "\n# ")
+    said = inspect.getdoc(thing) or ""
+    return f"{'#'*level} `{name}`\n\n{said}\n\n```python\n{signature}\n```"
+
+
+# ------------------------------------------------------------------- the cells
+
+def with_tags(cell, head, code, link):
+    "A code cell as Sphinx shows it."
+    cell.source = code
+    alt = re.search(r"fig-alt: (.*)", head)
+    cell.metadata = {"tags": ["remove-input"]} if "echo: false" in head else {}
+    if alt:
+        cell.metadata["mystnb"] = {"image": {"alt": alt[1]}}
+    for data in (output.get("data", {}) for output in cell.outputs):
+        if "text/markdown" in data:
+            data["text/markdown"] = link(data["text/markdown"])
+    return nbformat.from_dict(cell)
+
+
+def exported_cells(cell, module, code, level):
+    "The entries of an exported cell, and its code, which opens by a click."
+    names = definitions(code)
+    if names:
+        cell.source, cell.metadata = code, nbformat.from_dict({"tags": ["hide-input"]})
+        text = "\n\n".join(entry(module, name, level) for name in names)
+        return [nbformat.v4.new_markdown_cell(text), cell]
+    cell.source = code
+    imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(code).body)
+    return [] if imports else [cell]
+
+
+def last_level(text, before):
+    "The level of the last heading in a markdown cell."
+    found = re.findall(r"^(#+) ", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    return len(found[-1]) if found else before
+
+
+def notebook(source, english, folder):
+    "A notebook for Sphinx."
+    book, level, cells = nbformat.read(ROOT/source, 4), 1, []
+    (module, exported), link = exports(english), link_from(source, folder)
+    for cell in book.cells:
+        if cell.cell_type != "code":
+            cell.source = link(cell.source)
+            level = last_level(cell.source, level)
+            cells.append(cell)
+            continue
+        head, code = split_directives(cell)
+        if not code.strip() or re.search(r"#\| (hide|default_exp)\b", head):
+            continue
+        if code in exported:
+            cells += exported_cells(cell, module, code, level + 1)
+        else:
+            cells.append(with_tags(cell, head, code, link))
+    if page_of(english) == "api":
+        for data in (output.data for cell in cells for output in cell.get("outputs", [])):
+            data["text/markdown"] = link_names(data["text/markdown"])
+    book.cells, book.metadata = cells, {"language_info": {"name": "python"}}
+    return book
+
+
+# -------------------------------------------------------------------- the site
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def opening(book):
+    "The title of a page and the sentence below it."
+    text = book if isinstance(book, str) else book.cells[0].source
+    return re.search(r"^# (.+)\n(?:> (.+))?", text + "\n").groups()
+
+
+def write_page(path, language, folder):
+    "One page for Sphinx: its title, and the sentence below."
+    source = (language == "zh" and chinese(path)) or path
+    if path.endswith(".ipynb"):
+        page = notebook(source, path, folder)
+        write(folder/files()[path], nbformat.writes(page))
+    else:
+        page = link_from(source, folder)(read(source))
+        write(folder/files()[path], page)
+    return opening(page)
+
+
+def contents(rows):
+    "A list of pages, hidden, which makes the navigation: (title or none, page)."
+    lines = [f"{title} </{page}>" if title else f"/{page}" for title, page in rows]
+    return "\n".join(["", "```{toctree}", ":hidden:", "", *lines, "```", ""])
+
+
+def write_sources(language, folder):
+    "All that Sphinx reads for one language, a page for each section among it."
+    number, top = list(LANGUAGES).index(language), []
+    for names, says, pages in sections():
+        rows, lines = [], [f"# {names[number]}", "", says[number], ""]
+        for path, title in pages.items():
+            heading, sentence = write_page(path, language, folder)
+            title = title if language == "zh" and not chinese(path) else None
+            rows.append((title, page_of(path)))
+            lines += [f"- [{title or heading}](/{files()[path]})", f"  {sentence or ''}"]
+        rows = [row for row in rows if row[1] != "index"]
+        if len(pages) == 1:
+            top += [(names[number], page) for _, page in rows]
+        else:
+            write(folder/f"{names[0].lower()}.md", "\n".join(lines) + "\n" + contents(rows))
+            top.append((names[number], names[0].lower()))
+    start = nbformat.read(folder/"index.ipynb", 4)
+    start.cells.append(nbformat.v4.new_markdown_cell(contents(top)))
+    nbformat.write(start, folder/"index.ipynb")
+
+
+def build(language, out, work):
+    "The site in one language: what Sphinx warned of."
+    out = out/"zh" if language == "zh" else out
+    write_sources(language, work/language)
+    options = {"language": LANGUAGES[language], "nb_code_prompt_show": SOURCE[language],
+               "nb_code_prompt_hide": SOURCE[language],
+               "html_theme_options.search_bar_text": SEARCH[language],
+               "untranslated": [page_of(path) for path in sources()
+                                if language == "zh" and not chinese(path)]}
+    warned = StringIO()
+    nocolor()
+    app = Sphinx(work/language, ROOT/"docs", out, work/"doctrees"/language, "html", options,
+                 status=None, warning=warned, freshenv=True)
+    app.build()
+    return warned.getvalue()
+
+
+def main():
+    ask = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    ask.add_argument("--out", type=Path, default=ROOT/cfg["doc_path"])
+    ask.add_argument("--work", type=Path, default=ROOT/"_proc", help="what Sphinx reads")
+    ask.add_argument("--language", choices=LANGUAGES, action="append", help="default: both")
+    args = ask.parse_args()
+    for folder in (args.out, args.work):
+        shutil.rmtree(folder, ignore_errors=True)
+    begun = time.time()
+    with ProcessPoolExecutor(2) as pool:            # Sphinx builds once in a process
+        warned = list(pool.map(build, args.language or LANGUAGES, repeat(args.out),
+                               repeat(args.work)))
+    print(*warned, file=sys.stderr, sep="", end="")
+    print(f"{args.out}: {len(list(args.out.rglob('*.html')))} pages in {time.time() - begun:.0f} s")
+    sys.exit(any(warned))
+
+
+if __name__ == "__main__":
+    main()
