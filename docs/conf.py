@@ -30,7 +30,8 @@ html_math_renderer = "mathml"
 html_sidebars = {"index": []}
 html_theme_options = {
     "logo": {"text": project},
-    "navbar_end": ["language"],             # and no dark mode: figures are white
+    "navbar_end": [],                       # no dark mode: figures are white
+    "navbar_persistent": ["search-button-field", "language"],
     "header_links_before_dropdown": 9,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["disclaimer"],

@@ -16,19 +16,21 @@ from configparser import ConfigParser
 from functools import cache
 from importlib import import_module
 from io import StringIO
-from itertools import repeat
 from pathlib import Path
 
+import click
 import nbformat
 import yaml
-from fastcore.docments import DocmentText
+from fastcore.docments import DocmentText, docments
 from sphinx.application import Sphinx
 from sphinx.util.console import nocolor
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = {"en": "en", "zh": "zh_CN"}
-SEARCH = {"en": "Search", "zh": "搜索"}
-SOURCE = {"en": "Source", "zh": "源代码"}
+WORDS = {"en": {"search": "Search", "source": "Source", "parameter": "parameter",
+                "meaning": "meaning", "returns": "returns"},
+         "zh": {"search": "搜索", "source": "源代码", "parameter": "参数",
+                "meaning": "含义", "returns": "返回"}}
 LINK = re.compile(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])")
 parser = ConfigParser(delimiters=["="])
 parser.read(ROOT/"settings.ini", encoding="utf-8")
@@ -148,16 +150,36 @@ def link_names(text):
     return "\n".join(lines)
 
 
-def entry(module, name, level):
-    "What a function or class does, takes and returns, as nbdev shows it."
+def parameters(thing):
+    "Name, type and default of each parameter, with its meaning; of a command: its options."
+    if isinstance(thing, click.Command):
+        return [(", ".join(option.opts), getattr(option, "help", "")) for option in thing.params]
+    return DocmentText(thing, docstring=False).params
+
+
+def result(thing):
+    "Type and meaning of what a function returns."
+    found = docments(thing, full=True).get("return", {}) if not inspect.isclass(thing) else {}
+    kind = found.get("anno")
+    known = kind not in (None, inspect.Parameter.empty)
+    return getattr(kind, "__name__", str(kind)) if known else "", found.get("docment") or ""
+
+
+def entry(module, name, level, words):
+    "What a function or class does, takes and returns, by its docstring and comments."
     thing = getattr(import_module(f"{cfg['lib_name']}.{module}"), name)
-    thing = getattr(thing, "callback", thing)           # a command is more than its function
-    kind = "class" if inspect.isclass(thing) else "def"
-    signature = str(DocmentText(thing, maxline=90, docstring=False)).replace("def", kind, 1)
-    signature, arrow, result = signature.rpartition("\n)")
-    signature += arrow + result.replace("\n", "\n# ")
-    said = inspect.getdoc(thing) or ""
-    return f"{'#'*level} `{name}`\n\n{said}\n\n```python\n{signature}\n```"
+    rows = [(f"`{text}`", said or "") for text, said in parameters(thing)]
+    takes = ", ".join(re.sub(r"^`(\W*\w+):[^=`]*|`", r"\1", text) for text, _ in rows)
+    if any(result(thing)):
+        kind, said = result(thing)
+        rows.append((f"**{words['returns']}** " + f"`{kind}`"*bool(kind), said))
+    rows = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
+    lines = [f"| {text} | {said} |" for text, said in rows]
+    if lines:
+        lines = [f"| {words['parameter']} | {words['meaning']} |", "|---|---|", *lines]
+    call = "" if isinstance(thing, click.Command) else f"```python\n{name}({takes})\n```"
+    return "\n\n".join([f"{'#'*level} `{name}`", inspect.getdoc(thing) or "", call,
+                        "\n".join(lines)])
 
 
 # ------------------------------------------------------------------- the cells
@@ -175,12 +197,12 @@ def with_tags(cell, head, code, link):
     return nbformat.from_dict(cell)
 
 
-def exported_cells(cell, module, code, level):
+def exported_cells(cell, module, code, level, words):
     "The entries of an exported cell, and its code, which opens by a click."
     names = definitions(code)
     if names:
         cell.source, cell.metadata = code, nbformat.from_dict({"tags": ["hide-input"]})
-        text = "\n\n".join(entry(module, name, level) for name in names)
+        text = "\n\n".join(entry(module, name, level, words) for name in names)
         return [nbformat.v4.new_markdown_cell(text), cell]
     cell.source = code
     imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(code).body)
@@ -193,7 +215,7 @@ def last_level(text, before):
     return len(found[-1]) if found else before
 
 
-def notebook(source, english, folder):
+def notebook(source, english, folder, words):
     "A notebook for Sphinx."
     book, level, cells = nbformat.read(ROOT/source, 4), 1, []
     (module, exported), link = exports(english), link_from(source, folder)
@@ -207,7 +229,7 @@ def notebook(source, english, folder):
         if not code.strip() or re.search(r"#\| (hide|default_exp)\b", head):
             continue
         if code in exported:
-            cells += exported_cells(cell, module, code, level + 1)
+            cells += exported_cells(cell, module, code, level + 1, words)
         else:
             cells.append(with_tags(cell, head, code, link))
     if page_of(english) == "api":
@@ -234,7 +256,7 @@ def write_page(path, language, folder):
     "One page for Sphinx: its title, and the sentence below."
     source = (language == "zh" and chinese(path)) or path
     if path.endswith(".ipynb"):
-        page = notebook(source, path, folder)
+        page = notebook(source, path, folder, WORDS[language])
         write(folder/files()[path], nbformat.writes(page))
     else:
         page = link_from(source, folder)(read(source))
@@ -257,7 +279,8 @@ def write_sources(language, folder):
             heading, sentence = write_page(path, language, folder)
             title = title if language == "zh" and not chinese(path) else None
             rows.append((title, page_of(path)))
-            lines += [f"- [{title or heading}](/{files()[path]})", f"  {sentence or ''}"]
+            link = f"[{title or heading}](/{files()[path]})"
+            lines.append(f"- {link}\\\n  {sentence}" if sentence else f"- {link}")
         rows = [row for row in rows if row[1] != "index"]
         if len(pages) == 1:
             top += [(names[number], page) for _, page in rows]
@@ -271,18 +294,18 @@ def write_sources(language, folder):
 
 def build(language, out, work):
     "The site in one language: what Sphinx warned of."
-    out = out/"zh" if language == "zh" else out
-    write_sources(language, work/language)
-    options = {"language": LANGUAGES[language], "nb_code_prompt_show": SOURCE[language],
-               "nb_code_prompt_hide": SOURCE[language],
-               "html_theme_options.search_bar_text": SEARCH[language],
+    write_sources(language, work/"source")
+    options = {"language": LANGUAGES[language], "nb_code_prompt_show": WORDS[language]["source"],
+               "nb_code_prompt_hide": WORDS[language]["source"],
+               "html_theme_options.search_bar_text": WORDS[language]["search"],
                "untranslated": [page_of(path) for path in sources()
                                 if language == "zh" and not chinese(path)]}
     warned = StringIO()
     nocolor()
-    app = Sphinx(work/language, ROOT/"docs", out, work/"doctrees"/language, "html", options,
+    app = Sphinx(work/"source", ROOT/"docs", work/"html", work/"doctrees", "html", options,
                  status=None, warning=warned, freshenv=True)
     app.build()
+    shutil.copytree(work/"html", out, dirs_exist_ok=True)
     return warned.getvalue()
 
 
@@ -296,8 +319,9 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     begun = time.time()
     with ProcessPoolExecutor(2) as pool:            # Sphinx builds once in a process
-        warned = list(pool.map(build, args.language or LANGUAGES, repeat(args.out),
-                               repeat(args.work)))
+        chosen = args.language or list(LANGUAGES)
+        folders = [args.out/"zh" if language == "zh" else args.out for language in chosen]
+        warned = list(pool.map(build, chosen, folders, [args.work/name for name in chosen]))
     print(*warned, file=sys.stderr, sep="", end="")
     print(f"{args.out}: {len(list(args.out.rglob('*.html')))} pages in {time.time() - begun:.0f} s")
     sys.exit(any(warned))
