@@ -27,7 +27,7 @@ html_css_files = ["site.css"]
 templates_path = ["_templates"]
 html_use_index = html_copy_source = False
 html_math_renderer = "mathml"
-html_sidebars = {"index": []}
+html_additional_pages = {"404": "404.html"}
 html_theme_options = {
     "logo": {"text": project},
     "navbar_end": [],                       # no dark mode: figures are white
@@ -38,7 +38,8 @@ html_theme_options = {
     "footer_end": [],
     "show_toc_level": 2,
 }
-html_context = {"default_mode": "light", "git_url": cfg["git_url"]}
+html_context = {"default_mode": "light", "git_url": cfg["git_url"], "branch": cfg["branch"],
+                "base": cfg["doc_baseurl"]}
 
 
 class Chinese(SearchEnglish):
@@ -65,7 +66,9 @@ languages["zh"] = Chinese
 
 def show_formula(writer, node):
     "A formula as MathML, which browsers draw without a script."
-    writer.body.append(tex2mathml(node.astext(), as_block=node.tagname == "math_block"))
+    block = node.tagname == "math_block"
+    formula = tex2mathml(node.astext(), as_block=block)
+    writer.body.append(f"<div class='formula'>{formula}</div>" if block else formula)
     raise SkipNode
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import click
 import nbformat
 import yaml
-from fastcore.docments import DocmentText, docments
+from fastcore.docments import DocmentText
 from sphinx.application import Sphinx
 from sphinx.util.console import nocolor
 
@@ -150,51 +150,56 @@ def link_names(text):
     return "\n".join(lines)
 
 
-def parameters(thing):
-    "Name, type and default of each parameter, with its meaning; of a command: its options."
-    if isinstance(thing, click.Command):
-        return [(", ".join(option.opts), getattr(option, "help", "")) for option in thing.params]
-    return DocmentText(thing, docstring=False).params
+def options(command):
+    "What a command takes: each option with its help."
+    return [(f"`{', '.join(option.opts)}`", option.help) for option in command.params
+            if isinstance(option, click.Option)]
 
 
-def result(thing):
-    "Type and meaning of what a function returns."
-    found = docments(thing, full=True).get("return", {}) if not inspect.isclass(thing) else {}
-    kind = found.get("anno")
-    known = kind not in (None, inspect.Parameter.empty)
-    return getattr(kind, "__name__", str(kind)) if known else "", found.get("docment") or ""
+def parameters(thing, words):
+    "What a function takes and returns: (name, type and default, meaning)."
+    known = DocmentText(thing, docstring=False)
+    rows = [(f"`{text}`", said or "") for text, said in known.params]
+    result = known.dm.get("return", {})
+    kind, said = result.get("anno"), result.get("docment")
+    kind = "" if kind in (None, inspect.Parameter.empty) else getattr(kind, "__name__", kind)
+    if (kind or said) and not inspect.isclass(thing):
+        rows.append((f"**{words['returns']}** " + f"`{kind}`"*bool(kind), said or ""))
+    return rows
 
 
 def entry(module, name, level, words):
     "What a function or class does, takes and returns, by its docstring and comments."
     thing = getattr(import_module(f"{cfg['lib_name']}.{module}"), name)
-    rows = [(f"`{text}`", said or "") for text, said in parameters(thing)]
-    takes = ", ".join(re.sub(r"^`(\W*\w+):[^=`]*|`", r"\1", text) for text, _ in rows)
-    if any(result(thing)):
-        kind, said = result(thing)
-        rows.append((f"**{words['returns']}** " + f"`{kind}`"*bool(kind), said))
+    command = isinstance(thing, click.Command)
+    rows = options(thing) if command else parameters(thing, words)
+    takes = [re.sub(r"^`(\W*\w+):[^=`]*|`", r"\1", text) for text, _ in rows if text[0] == "`"]
+    call = "" if command else f"```python\n{name}({', '.join(takes)})\n```"
     rows = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
-    lines = [f"| {text} | {said} |" for text, said in rows]
-    if lines:
-        lines = [f"| {words['parameter']} | {words['meaning']} |", "|---|---|", *lines]
-    call = "" if isinstance(thing, click.Command) else f"```python\n{name}({takes})\n```"
+    table = [f"| {text} | {said} |" for text, said in rows]
+    if table:
+        table = [f"| {words['parameter']} | {words['meaning']} |", "|---|---|", *table]
     return "\n\n".join([f"{'#'*level} `{name}`", inspect.getdoc(thing) or "", call,
-                        "\n".join(lines)])
+                        "\n".join(table)])
 
 
 # ------------------------------------------------------------------- the cells
 
-def with_tags(cell, head, code, link):
+def with_tags(cell, head, code):
     "A code cell as Sphinx shows it."
     cell.source = code
     alt = re.search(r"fig-alt: (.*)", head)
     cell.metadata = {"tags": ["remove-input"]} if "echo: false" in head else {}
     if alt:
         cell.metadata["mystnb"] = {"image": {"alt": alt[1]}}
-    for data in (output.get("data", {}) for output in cell.outputs):
-        if "text/markdown" in data:
-            data["text/markdown"] = link(data["text/markdown"])
     return nbformat.from_dict(cell)
+
+
+def written(cell, head):
+    "The markdown that a cell without code writes, which then has headings as any text."
+    data = [output.get("data", {}) for output in cell.outputs]
+    if "echo: false" in head and len(data) == 1:
+        return data[0].get("text/markdown")
 
 
 def exported_cells(cell, module, code, level, words):
@@ -220,21 +225,18 @@ def notebook(source, english, folder, words):
     book, level, cells = nbformat.read(ROOT/source, 4), 1, []
     (module, exported), link = exports(english), link_from(source, folder)
     for cell in book.cells:
-        if cell.cell_type != "code":
-            cell.source = link(cell.source)
-            level = last_level(cell.source, level)
-            cells.append(cell)
-            continue
         head, code = split_directives(cell)
-        if not code.strip() or re.search(r"#\| (hide|default_exp)\b", head):
+        text = written(cell, head) if cell.cell_type == "code" else cell.source
+        if text:
+            text = link_names(text) if page_of(english) == "api" else text
+            cells.append(nbformat.v4.new_markdown_cell(link(text)))
+            level = last_level(text, level)
+        elif not code.strip() or re.search(r"#\| (hide|default_exp)\b", head):
             continue
-        if code in exported:
+        elif code in exported:
             cells += exported_cells(cell, module, code, level + 1, words)
         else:
-            cells.append(with_tags(cell, head, code, link))
-    if page_of(english) == "api":
-        for data in (output.data for cell in cells for output in cell.get("outputs", [])):
-            data["text/markdown"] = link_names(data["text/markdown"])
+            cells.append(with_tags(cell, head, code))
     book.cells, book.metadata = cells, {"language_info": {"name": "python"}}
     return book
 
@@ -295,14 +297,16 @@ def write_sources(language, folder):
 def build(language, out, work):
     "The site in one language: what Sphinx warned of."
     write_sources(language, work/"source")
-    options = {"language": LANGUAGES[language], "nb_code_prompt_show": WORDS[language]["source"],
-               "nb_code_prompt_hide": WORDS[language]["source"],
-               "html_theme_options.search_bar_text": WORDS[language]["search"],
-               "untranslated": [page_of(path) for path in sources()
-                                if language == "zh" and not chinese(path)]}
+    settings = {"language": LANGUAGES[language], "nb_code_prompt_show": WORDS[language]["source"],
+                "nb_code_prompt_hide": WORDS[language]["source"],
+                "html_theme_options.search_bar_text": WORDS[language]["search"],
+                "untranslated": [page_of(path) for path in sources()
+                                 if language == "zh" and not chinese(path)]}
+    alone = [page_of(path) for _, _, pages in sections() for path in pages if len(pages) == 1]
+    settings["html_sidebars"] = {"**": ["sidebar-nav-bs"], **dict.fromkeys(["index", *alone], [])}
     warned = StringIO()
     nocolor()
-    app = Sphinx(work/"source", ROOT/"docs", work/"html", work/"doctrees", "html", options,
+    app = Sphinx(work/"source", ROOT/"docs", work/"html", work/"doctrees", "html", settings,
                  status=None, warning=warned, freshenv=True)
     app.build()
     shutil.copytree(work/"html", out, dirs_exist_ok=True)
