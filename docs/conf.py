@@ -18,6 +18,7 @@ extensions = ["myst_nb"]
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"
 myst_heading_anchors = 6
+smartquotes = False
 myst_enable_extensions = ["dollarmath", "html_image"]
 suppress_warnings = ["myst.header"]         # a level of headings may be left out
 

@@ -98,6 +98,8 @@ def link_from(source, folder):
         full = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
         if full in files():
             to = posixpath.relpath(files()[full], posixpath.dirname(files()[source]))
+            if before.startswith("href"):               # Sphinx leaves what is HTML as it is
+                to = posixpath.splitext(to)[0] + ".html"
         elif full.endswith(".png"):
             (folder/full).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT/full, folder/full)
@@ -132,7 +134,7 @@ def exports(path):
 
 @cache
 def entries():
-    "The page on which each public function or class is, by module and name."
+    "The page of each public function and class, by module and name."
     return {(exports(path)[0], name): files()[path] for path in sources() if path[-3:] == "ynb"
             for code in exports(path)[1] for name in definitions(code)}
 
@@ -145,8 +147,7 @@ def link_names(text):
         heading, row = re.match(r"### \[(\w+)\]", line), re.match(r"\| `(\w+)` ", line)
         module = heading[1] if heading else module
         if row and (module, row[1]) in entries():
-            link = f"[`{row[1]}`]({entries()[module, row[1]]}#{row[1].lower()})"
-            lines[k] = line.replace(f"`{row[1]}`", link, 1)
+            lines[k] = line.replace(f"`{row[1]}`", f"[`{row[1]}`](#{module}.{row[1]})", 1)
     return "\n".join(lines)
 
 
@@ -156,7 +157,7 @@ def options(command):
             if isinstance(option, click.Option)]
 
 
-def parameters(thing, words):
+def parameters(thing):
     "What a function takes and returns: (name, type and default, meaning)."
     known = DocmentText(thing, docstring=False)
     rows = [(f"`{text}`", said or "") for text, said in known.params]
@@ -164,23 +165,30 @@ def parameters(thing, words):
     kind, said = result.get("anno"), result.get("docment")
     kind = "" if kind in (None, inspect.Parameter.empty) else getattr(kind, "__name__", kind)
     if (kind or said) and not inspect.isclass(thing):
-        rows.append((f"**{words['returns']}** " + f"`{kind}`"*bool(kind), said or ""))
+        rows.append(("**returns** " + f"`{kind}`"*bool(kind), said or ""))
     return rows
+
+
+@cache
+def documented(module, name):
+    "A function, class or command, and what it takes and returns."
+    thing = getattr(import_module(f"{cfg['lib_name']}.{module}"), name)
+    return thing, options(thing) if isinstance(thing, click.Command) else parameters(thing)
 
 
 def entry(module, name, level, words):
     "What a function or class does, takes and returns, by its docstring and comments."
-    thing = getattr(import_module(f"{cfg['lib_name']}.{module}"), name)
+    thing, rows = documented(module, name)
     command = isinstance(thing, click.Command)
-    rows = options(thing) if command else parameters(thing, words)
     takes = [re.sub(r"^`(\W*\w+):[^=`]*|`", r"\1", text) for text, _ in rows if text[0] == "`"]
     call = "" if command else f"```python\n{name}({', '.join(takes)})\n```"
     rows = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
-    table = [f"| {text} | {said} |" for text, said in rows]
+    table = [f"| {text} | {said} |".replace("| **returns**", f"| **{words['returns']}**")
+             for text, said in rows]
     if table:
         table = [f"| {words['parameter']} | {words['meaning']} |", "|---|---|", *table]
-    return "\n\n".join([f"{'#'*level} `{name}`", inspect.getdoc(thing) or "", call,
-                        "\n".join(table)])
+    head = f"({module}.{name})=\n{'#'*level} `{name}`"
+    return "\n\n".join([head, inspect.getdoc(thing) or "", call, "\n".join(table)])
 
 
 # ------------------------------------------------------------------- the cells
@@ -322,12 +330,15 @@ def main():
     for folder in (args.out, args.work):
         shutil.rmtree(folder, ignore_errors=True)
     begun = time.time()
+    for key in entries():                               # once for both, where processes fork
+        documented(*key)
     with ProcessPoolExecutor(2) as pool:            # Sphinx builds once in a process
         chosen = args.language or list(LANGUAGES)
         folders = [args.out/"zh" if language == "zh" else args.out for language in chosen]
         warned = list(pool.map(build, chosen, folders, [args.work/name for name in chosen]))
     print(*warned, file=sys.stderr, sep="", end="")
-    print(f"{args.out}: {len(list(args.out.rglob('*.html')))} pages in {time.time() - begun:.0f} s")
+    pages = [path for path in args.out.rglob("*.html") if "_static" not in path.parts]
+    print(f"{args.out}: {len(pages)} pages in {time.time() - begun:.0f} s")
     sys.exit(any(warned))
 
 
