@@ -10,6 +10,7 @@
 #   make readme  README.md from nbs/index.ipynb
 #   make clean   remove what can be made again, but for .venv and runs
 # TORCH=cpu makes .venv with PyTorch's build for CPUs, a much smaller download on Linux: make demo TORCH=cpu
+# BTNB_LANG=zh is Chinese: make lab BTNB_LANG=zh opens the Chinese tutorial, make demo BTNB_LANG=zh shows a Chinese report
 # CONSTRAINTS=constraints.txt installs the very versions that the published rows were measured by (Python 3.11.5 or later 3.11, Linux).
 PYTHON  ?= python3
 WORKERS ?= 2
@@ -17,6 +18,7 @@ CONSTRAINTS ?=
 TORCH   ?=
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 bin     := .venv/bin
+first   := nbs/$(if $(filter zh,$(BTNB_LANG)),zh/)tutorial.ipynb
 
 .PHONY: demo lab labs check test test-all bench docs readme clean
 .NOTPARALLEL:
@@ -29,7 +31,7 @@ demo: .venv/demo
 	$(bin)/btnb demo --out runs/demo
 
 lab: .venv/lab
-	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/nbs/tutorial.ipynb
+	$(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(first)
 
 labs: .venv/labs
 	$(bin)/python tools/labs.py

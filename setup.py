@@ -12,7 +12,7 @@ cfg = parser["DEFAULT"]
 statuses = ["", "1 - Planning", "2 - Pre-Alpha", "3 - Alpha", "4 - Beta", "5 - Production/Stable"]
 licenses = {"apache2": "Apache-2.0 AND CC-BY-4.0"}  # the code, and the slices in sample/
 package_data = ["known/*.csv", "known/*.npz", "known/*.txt", "templates/*.html",
-                "templates/*.mplstyle", "sample/*", "sample/*/*.png",
+                "templates/*.mplstyle", "languages/*.csv", "fonts/*", "sample/*", "sample/*/*.png",
                 "sample/.masks/*/*.png"]
 extras = {key.removesuffix("_requirements"): value.split() for key, value in cfg.items()
           if key.endswith("_requirements")}

@@ -9,6 +9,7 @@ __all__ = ['cli', 'parse_map', 'train_command', 'show_page', 'demo_command', 'ev
            'download_command', 'main']
 
 # %% ../nbs/engine/40_cli.ipynb #2b21c706
+import contextlib
 import csv
 import json
 import os
@@ -20,19 +21,31 @@ from pathlib import Path
 import click
 
 from . import __version__
+from .catalogue import LANGUAGES, language, translate
+from .core import padded
 from .figures import STYLE_FILE
 
 # %% ../nbs/engine/40_cli.ipynb #9bfa946d
 @click.group(context_settings=dict(help_option_names=["-h", "--help"], max_content_width=120))
 @click.version_option(__version__)
+@click.option("--lang", type=click.Choice(LANGUAGES), envvar="BTNB_LANG", is_eager=True,
+              expose_value=False, callback=lambda ctx, option, name: _speak(name),
+              help="Language of what is printed, of reports and figures; files for other programs "
+                   "stay the same.  [default: $BTNB_LANG, else en]")
 def cli():
     "Classify brain MRI slices, for teaching. Not a medical device. --debug shows tracebacks."
     os.environ.setdefault("MATPLOTLIBRC", str(STYLE_FILE))      # read when matplotlib is imported
 
 
+def _speak(name):
+    "From here on, for this process and those that it starts."
+    if name:
+        os.environ["BTNB_LANG"] = name
+
+
 def _echo(line, err=False):
     if os.environ.get("RANK", "0") == "0":      # of the processes that torchrun starts, one speaks
-        click.echo(line, err=err)
+        click.echo(translate(line), err=err)
 
 
 def _say(line):
@@ -182,7 +195,7 @@ def demo_command(out, simulated, no_open, overwrite):
     resume = (out/"config.json").exists() and not overwrite
     with threadpool_limits(None if simulated else 1):   # in matrices this small, threads only wait
         run = train_run(data, out, config, resume, overwrite, say=_say, judges=pick_judges())
-    click.echo(run.text())
+    _echo(run.text())
     if not no_open and show_page(out/"report.html"):
         _say("The report is shown in the web browser:")
     click.echo(str(out/"report.html"))
@@ -217,9 +230,9 @@ def evaluate_command(run, data, out, mapping, against, predictions, judges):
         found = score_predictions(predictions, run, out, say=_say, judges=asked)
     else:
         found = evaluate_run(run, data, out, parse_map(mapping), against, _say, asked)
-    click.echo(found.text())
+    _echo(found.text())
     if out:
-        click.echo(f"report: {out/'report.html'}")
+        _echo(f"report: {out/'report.html'}")
 
 # %% ../nbs/engine/40_cli.ipynb #cb11f660
 def _first(files, folder):
@@ -376,8 +389,9 @@ def sweep_command(plan, data, out, jobs, budget, split_seed):
     rows = run_sweep(plan, folder, out, jobs, budget, split_seed, _say)
     for row in rows:
         scores = f"accuracy {row['accuracy']}  AUROC {row['auroc']}"
-        found = scores if row["status"] == "done" else row["error"]
-        click.echo(f"{row['cell']:40} {row['status']:7} {found}".rstrip())
+        found = translate(scores if row["status"] == "done" else row["error"])
+        status = padded(translate(row["status"]), 7)
+        click.echo(f"{row['cell']:40} {status} {found}".rstrip())
     _echo(f"table: {out/'sweep.csv'}")
     failed = [row["cell"] for row in rows if row["status"] == "failed"]
     left = sum(row["status"] == "left" for row in rows)
@@ -399,11 +413,11 @@ def compare_command(runs, out, price):
     from brain_tumor_nb.comparison import compare_runs
     from brain_tumor_nb.core import section_text
     section = compare_runs(runs, out, price)
-    click.echo(section_text(section))
+    _echo(section_text(section))
     if section.warning:
         _say(f"warning: {section.warning}")
     if out:
-        click.echo(f"page: {out/'comparison.html'}")
+        _echo(f"page: {out/'comparison.html'}")
 
 
 @cli.command("robustness")
@@ -424,9 +438,9 @@ def robustness_command(run, data, out, baseline, slices, faults, mapping):
     from brain_tumor_nb.core import section_text
     from brain_tumor_nb.robustness import measure_robustness
     section = measure_robustness(run, data, out, baseline, slices, faults, parse_map(mapping), _say)
-    click.echo(section_text(section))
+    _echo(section_text(section))
     if out:
-        click.echo(f"page: {out/'robustness.html'}")
+        _echo(f"page: {out/'robustness.html'}")
 
 
 @cli.command("clinical")
@@ -443,9 +457,9 @@ def clinical_command(run, positive, sensitivity, prevalence, out):
     from brain_tumor_nb.clinical import measure_clinical
     from brain_tumor_nb.core import section_text
     section = measure_clinical(run, positive, sensitivity, prevalence, out)
-    click.echo(section_text(section))
+    _echo(section_text(section))
     if out:
-        click.echo(f"page: {out/'clinical.html'}")
+        _echo(f"page: {out/'clinical.html'}")
 
 # %% ../nbs/engine/40_cli.ipynb #93fb9c80
 @cli.command("card")
@@ -456,8 +470,8 @@ def card_command(run, out):
     "Fill a model card, CLAIM 2024 and TRIPOD+AI from the files of RUN; again: replace them."
     from brain_tumor_nb.card import card_text, write_card
     page = write_card(run, out)
-    click.echo(card_text(run))
-    click.echo(f"card: {page}")
+    _echo(card_text(run))
+    _echo(f"card: {page}")
 
 # %% ../nbs/engine/40_cli.ipynb #34425049
 @cli.command("audit")
@@ -481,11 +495,11 @@ def audit_command(data, against, mapping, least, json_file, html_file):
     folder = MRIFolder(find_data(data), scan=AUDITED)
     known = MRIFolder(find_data(against), scan=AUDITED) if against else None
     found = audit(folder, least, known, parse_map(mapping))
-    click.echo(audit_text(found))
+    _echo(audit_text(found))
     if json_file:
         write_file(json_file, json.dumps(found, indent=1))
     if html_file:
-        click.echo(f"page: {write_audit(found, folder, html_file)}")
+        _echo(f"page: {write_audit(found, folder, html_file)}")
 
 
 def _open_data():
@@ -528,8 +542,9 @@ def doctor_command(lab, seats):
         raise click.UsageError("--seats is for doctor --lab: add --lab")
     rows = _lab_rows(seats or 1) if lab else _book_rows()
     for what,found,way in rows:
-        advice = f"  →  {way}" if way else ""
-        click.echo(f"{'✗' if way else '✓'} {what:34}{found}{advice}")
+        advice = f"  →  {translate(way)}" if way else ""
+        what = padded(translate(what), 34)
+        click.echo(f"{'✗' if way else '✓'} {what}{translate(found)}{advice}")
     if any(way for _,_,way in rows):
         raise click.ClickException("something is missing, see the lines marked ✗")
 
@@ -574,6 +589,19 @@ def _call(args):
         sys.stdout.flush()
 
 
+@contextlib.contextmanager
+def _own_language():
+    "Whoever calls `main` from Python keeps the language that was set before."
+    before = os.environ.get("BTNB_LANG")
+    try:
+        yield
+    finally:
+        os.environ.pop("BTNB_LANG", None)
+        if before is not None:
+            os.environ["BTNB_LANG"] = before
+
+
+@_own_language()
 def main(args:list|None=None # words after `btnb`; None for those of the command line
         )->None:
     "The command `btnb`: status 2 for a user's slip, 1 for a fault of ours, 130 for Ctrl-C."
@@ -583,6 +611,11 @@ def main(args:list|None=None # words after `btnb`; None for those of the command
     def stop(status, line):
         _say("btnb: " + " ".join(line.split()))
         sys.exit(status)
+    try:
+        language()
+    except ValueError as e:
+        click.echo(f"btnb: {e}", err=True)
+        sys.exit(2)
     try:
         _call([a for a in args if a != "--debug"])
     except (KeyboardInterrupt, click.Abort):

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['write_file', 'write_rows', 'read_json', 'spawn_seed', 'in_threads', 'Table', 'Figure', 'Section', 'save_section',
-           'load_sections', 'percent', 'metric_texts', 'table_text', 'section_text', 'numeric_columns', 'write_page']
+           'load_sections', 'percent', 'metric_texts', 'padded', 'table_text', 'section_text', 'numeric_columns',
+           'write_page']
 
 # %% ../nbs/engine/00_core.ipynb #39713ce8
 import base64
@@ -14,12 +15,15 @@ import json
 import os
 import re
 import struct
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files as resource_files
 from pathlib import Path
 
 import numpy as np
+
+from .catalogue import language, translate
 
 # %% ../nbs/engine/00_core.ipynb #9cbf5bbf
 def write_file(path:str|Path,    # where; its folder is made if needed
@@ -167,14 +171,26 @@ def _printable(text):
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
+def _width(text):
+    "Columns of a terminal; a Chinese character takes two."
+    return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+
+
+def padded(text:str, # one line
+           width:int # columns of a terminal
+          )->str:
+    "A text with spaces behind it, as wide as asked, or as it is if it is wider."
+    return text + " "*(width - _width(text))
+
+
 def table_text(table:Table # at least one row
               )->str:      # lines
     "A table with aligned columns."
-    rows = [[_printable(percent(v)) for v in row] for row in (table.head, *table.rows)]
-    width = [max(map(len, column)) for column in zip(*rows)]
+    rows = [[_printable(translate(percent(v))) for v in row] for row in (table.head, *table.rows)]
+    width = [max(map(_width, column)) for column in zip(*rows)]
     def line(row):
-        return "  ".join(v.ljust(w) for v,w in zip(row, width)).rstrip()
-    titled = [table.title]*bool(table.title)
+        return "  ".join(map(padded, row, width)).rstrip()
+    titled = [translate(table.title)]*bool(table.title)
     return "\n".join("  " + text for text in (*titled, *map(line, rows)) if text)
 
 
@@ -182,8 +198,8 @@ def section_text(section:Section # what was found
                 )->str:          # lines, the first is the title
     "A section for a terminal."
     tables = [table_text(t) for t in section.tables if t.rows and not t.folded]
-    said = [f"  {_printable(s)}" for s in section.sentences]
-    return "\n".join([_printable(section.title), *tables, *said])
+    said = [f"  {_printable(translate(s))}" for s in section.sentences]
+    return "\n".join([_printable(translate(section.title)), *tables, *said])
 
 # %% ../nbs/engine/00_core.ipynb #818aaa57
 def numeric_columns(table:Table # at least one row
@@ -191,6 +207,9 @@ def numeric_columns(table:Table # at least one row
     "Which columns hold numbers alone, so that their digits are aligned."
     number = re.compile(r"−?[\d.,]+( %)?|–")
     return [all(number.fullmatch(percent(v)) for v in column) for column in zip(*table.rows)]
+
+
+_TAGS = {"en": "en", "zh": "zh-CN"}     # of a language, for browsers
 
 
 def write_page(path:str|Path,     # HTML file to write
@@ -205,11 +224,13 @@ def write_page(path:str|Path,     # HTML file to write
     env = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     env.filters["percent"] = percent
     env.filters["numeric"] = numeric_columns
+    env.filters["say"] = translate
     env.tests["wide"] = lambda png: (lambda w, h: w > 1.6*h)(*struct.unpack(">II", png[16:24]))
     env.filters["base64"] = lambda png: base64.b64encode(png).decode()
     template = (resource_files("brain_tumor_nb")/"templates"/"page.html").read_text("utf-8")
     warned = max(sections, key=lambda s: s.weight, default=None)
     warning = warned.warning if warned and warned.weight else ""
     page = env.from_string(template).render(title=title, summary=summary, notes=notes,
-                                            sections=sections, warning=warning)
+                                            sections=sections, warning=warning,
+                                            language=_TAGS[language()])
     return write_file(path, page)

@@ -205,6 +205,9 @@ def _other_trouble(error, host):
     if damaged or text.startswith(("Unsupported archive", "MD5 hash of")):
         return ("what arrived is damaged or no archive "
                 "(a sign-in page of your network, a check for browsers?): try again")
+    if "SSLError" in kinds:
+        return (f"the certificate of {host} was not accepted, as in a network that inspects what "
+                "passes: set REQUESTS_CA_BUNDLE to the file of that network's certificates")
     if kinds & {"RequestException", "ConnectionError", "TimeoutError"}:
         return f"no connection to {host}, or it broke off: check the network and try again"
     return f"the download failed with {type(error).__name__} ({text[:200]})"

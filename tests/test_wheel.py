@@ -77,8 +77,8 @@ def test_wheel_holds_the_library(wheel):
 
 
 def test_wheel_is_small(wheel):
-    "The sample is most of it: 4.2 MB of slices and masks, and everything else 0.5 MB."
-    assert 4e6 < wheel.stat().st_size < 5.5e6
+    "The sample is most of it: 4.2 MB of slices and masks, a font 0.9 MB, everything else 0.6 MB."
+    assert 4e6 < wheel.stat().st_size < 6.5e6
     held = [info for info in zipfile.ZipFile(wheel).infolist() if "/sample/" in info.filename]
     assert sum(info.file_size for info in held) <= 5e6
 

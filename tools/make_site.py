@@ -62,17 +62,19 @@ def sources():
     return [path for _, _, pages in sections() for path in pages]
 
 
+@cache
 def chinese(path):
     "The Chinese source of a page; none if there is none."
-    for folder in ("nbs/", "docs/", "labs/student/"):
-        there = path.replace(folder, f"{folder}zh/", 1)
-        if path.startswith(folder) and (ROOT/there).exists():
+    stem, ending = posixpath.splitext(path)
+    inside = re.sub(r"^(nbs|docs|labs/student)/", r"\1/zh/", path)
+    for there in (inside, f"{stem}.zh{ending}"):
+        if there != path and (ROOT/there).exists():
             return there
 
 
 def page_of(path):
     "The page of a source in either language: nbs/zh/trust/12_probes.ipynb is trust/12_probes."
-    path = re.sub(r"^(nbs|docs)/(zh/)?|(?<=^labs/)student/(zh/)?", "", path)
+    path = re.sub(r"^(nbs|docs)/(zh/)?|(?<=^labs/)student/(zh/)?|\.zh(?=\.md$)", "", path)
     return posixpath.splitext(path)[0].lower()
 
 

@@ -1,7 +1,6 @@
 "Makes README.md from nbs/index.ipynb and its stored outputs: `python tools/readme.py`."
 import posixpath
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -29,35 +28,47 @@ def prepare(cell):
     return cell
 
 
-def from_root(match) -> str:
-    "A relative link of nbs/index.ipynb as it must stand in README.md."
+def from_root(match, folder="nbs") -> str:
+    "A relative link of a notebook in `folder` as it must stand in README.md."
     before, target, after = match.groups()
     if re.match(r"[a-z]+:|#|/", target) or target.startswith(FILES):
         return match.group()
-    return before + posixpath.normpath(posixpath.join("nbs", target)) + after
+    return before + posixpath.normpath(posixpath.join(folder, target)) + after
 
 
-def readme(source=ROOT/"nbs"/"index.ipynb"):
-    "The text of README.md, and its pictures by path."
+def readme(source=ROOT/"nbs"/"index.ipynb", say=str):
+    "The text of README.md, and its pictures by path; `say` puts what tables say into Chinese."
+    folder = source.parent.relative_to(ROOT).as_posix()
+    files = posixpath.join(FILES, posixpath.relpath(folder, "nbs")).removesuffix("/.")
     nb = nbformat.read(source, 4)
     nb.cells = [prepare(cell) for cell in nb.cells if shown(cell)]
     nb.metadata["language_info"] = {"name": "python"}
+    for cell in nb.cells:
+        for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            if "text/markdown" in data:
+                data["text/markdown"] = say(data["text/markdown"])
     text, resources = MarkdownExporter().from_notebook_node(nb,
-                                                            resources={"output_files_dir": FILES})
+                                                            resources={"output_files_dir": files})
     for i, cell in enumerate(nb.cells):
-        text = text.replace(f"![png]({FILES}/output_{i}_",
-                            f"![{cell.metadata.get('alt')}]({FILES}/output_{i}_")
-    text = re.sub(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])", from_root, text)
+        text = text.replace(f"![png]({files}/output_{i}_",
+                            f"![{cell.metadata.get('alt')}]({files}/output_{i}_")
+    text = re.sub(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])",
+                  lambda match: from_root(match, folder), text)
     text = re.sub(r"[ \t]+$", "", text, flags=re.M)
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-    return ("<!-- made from nbs/index.ipynb by tools/readme.py: edit the notebook -->\n\n" + text,
+    made = source.relative_to(ROOT).as_posix()
+    tool = "readme" if folder == "nbs" else "translate"
+    return (f"<!-- made from {made} by tools/{tool}.py: edit the notebook -->\n\n" + text,
             resources["outputs"])
 
 
+def save(text, pictures, name="README.md"):
+    "Write a README and its pictures."
+    for path, data in pictures.items():
+        (ROOT/path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT/path).write_bytes(data)
+    (ROOT/name).write_text(text, encoding="utf-8", newline="\n")
+
+
 if __name__ == "__main__":
-    text, pictures = readme()
-    shutil.rmtree(ROOT/FILES, ignore_errors=True)
-    for name, data in pictures.items():
-        (ROOT/name).parent.mkdir(exist_ok=True)
-        (ROOT/name).write_bytes(data)
-    (ROOT/"README.md").write_text(text, encoding="utf-8", newline="\n")
+    save(*readme())

@@ -124,8 +124,9 @@ assert dict(counted) == {"a": 1, "b": 5, "c": 2}, (
 #
 # A picture for a reader shows what the scanner measured, and says what it is. In a row of slices
 # the same number must have the same grey. Left to itself, matplotlib draws an array in false
-# colours, and on a scale of its own: the smallest number of each picture becomes black, the largest
-# white. (The style of this book, `use_style()`, chooses grey. The checks draw without it.)
+# colours, and on a scale of its own: the smallest number of each picture becomes the darkest
+# colour, the largest the brightest. (The style of this book, `use_style()`, chooses grey. The
+# checks draw without it.)
 #
 # Write `draw_slice`. The pixels are those that `folder.load(i)` returns, not resized or changed.
 # Above them stand the class and, where the manifest tells it, the plane: `glioma, axial`. The

@@ -173,8 +173,8 @@ for seed in range(5):
 # %% [markdown]
 # ## 3 A split that keeps groups together
 #
-# Write `split_groups`. It chooses *groups* by chance, not slices, until about `share` of the
-# slices are in the validation set; all other slices are the training set. So no group is in both
+# Write `split_groups`. It chooses by chance *groups*, not slices: about `share` of the groups are
+# the validation set; all other slices are the training set. So no group is in both
 # sets. With the same `seed` it returns the same split, today and next year; with another seed,
 # another.
 #

@@ -1279,7 +1279,7 @@ plt.show()
 # all its cells, and write down what you see and why.
 #
 # **1.** Run all cells with `SEED = 1` and `2`. How far does the best validation accuracy move, and
-# is that within the interval of 3.2?
+# is that within the interval of section 3.2?
 
 # %% [markdown] answer="tutorial_1"
 # ### BEGIN SOLUTION
@@ -1295,8 +1295,8 @@ plt.show()
 # ### END SOLUTION
 
 # %% [markdown]
-# **2.** Set `WEIGHTS = "none"` and `EPOCHS = 15`. After how many epochs does each curve of
-# validation accuracy reach 70 %? What is transfer learning worth here?
+# **2.** Set `WEIGHTS = "none"` and `EPOCHS = 15`. After how many epochs does each of the two
+# curves of validation accuracy reach 70 %? What is transfer learning worth here?
 
 # %% [markdown] answer="tutorial_2"
 # ### BEGIN SOLUTION
