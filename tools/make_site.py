@@ -32,6 +32,7 @@ WORDS = {"en": {"search": "Search", "source": "Source", "parameter": "parameter"
          "zh": {"search": "搜索", "source": "源代码", "parameter": "参数",
                 "meaning": "含义", "returns": "返回"}}
 LINK = re.compile(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])")
+SWITCH = re.compile(r"^(English \| \[中文\]\(.+\)|\[English\]\(.+\) \| 中文)\n+", re.M)
 parser = ConfigParser(delimiters=["="])
 parser.read(ROOT/"settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
@@ -239,6 +240,7 @@ def notebook(source, english, folder, words):
         text = written(cell, head) if cell.cell_type == "code" else cell.source
         if text:
             text = link_names(text) if page_of(english) == "api" else text
+            text = SWITCH.sub("", text)         # the README's: the site has its own
             cells.append(nbformat.v4.new_markdown_cell(link(text)))
             level = last_level(text, level)
         elif not code.strip() or re.search(r"#\| (hide|default_exp)\b", head):
@@ -277,8 +279,8 @@ def write_page(path, language, folder):
 
 
 def contents(rows):
-    "A list of pages, hidden, which makes the navigation: (title or none, page)."
-    lines = [f"{title} </{page}>" if title else f"/{page}" for title, page in rows]
+    "A list of pages, hidden, which makes the navigation: (title, page)."
+    lines = [f"{title} </{page}>" for title, page in rows]
     return "\n".join(["", "```{toctree}", ":hidden:", "", *lines, "```", ""])
 
 
@@ -289,10 +291,11 @@ def write_sources(language, folder):
         rows, lines = [], [f"# {names[number]}", "", says[number], ""]
         for path, title in pages.items():
             heading, sentence = write_page(path, language, folder)
-            title = title if language == "zh" and not chinese(path) else None
-            rows.append((title, page_of(path)))
-            link = f"[{title or heading}](/{files()[path]})"
-            lines.append(f"- {link}\\\n  {sentence}" if sentence else f"- {link}")
+            if language == "zh" and not chinese(path):
+                heading, sentence = title, None
+            rows.append((heading, page_of(path)))
+            link = f"- [{heading}](/{files()[path]})"
+            lines.append(f"{link}\\\n  {sentence}" if sentence else link)
         rows = [row for row in rows if row[1] != "index"]
         if len(pages) == 1:
             top += [(names[number], page) for _, page in rows]
