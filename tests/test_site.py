@@ -224,7 +224,7 @@ def test_in_a_browser(folder, site):
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= 391, f"{name} is {wide} pixels wide"
         for query in ("search.html?q=near-duplicate", "zh/search.html?q=切片",
-                      "zh/search.html?q=近重复", "zh/search.html?q=AUROC"):
+                      "zh/search.html?q=近似重复", "zh/search.html?q=AUROC"):
             page.goto(f"{home}/{query}")
             page.locator("#search-results li").nth(2).wait_for(timeout=20_000)
         browser.close()
