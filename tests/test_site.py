@@ -1,6 +1,7 @@
 "The documentation site as `make docs` builds it: order, languages, links, names, no other host."
 import ast
 import importlib.util
+import os
 import posixpath
 import re
 import subprocess
@@ -13,8 +14,9 @@ from threading import Thread
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from browser import BROWSER
 from bs4 import BeautifulSoup
+from browser import BROWSER
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("make_site", ROOT/"tools"/"make_site.py")
@@ -32,14 +34,22 @@ def languages(request):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, languages):
-    "The built site; a single warning of Sphinx ends the tool with 1."
-    out = tmp_path_factory.mktemp("site")
+    "The site, built once for all processes of the tests."
+    base = tmp_path_factory.getbasetemp()
+    out = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)/"site"
+    with FileLock(f"{out}.lock"):
+        if not out.exists():
+            build(out, languages)
+    return out/"docs"
+
+
+def build(out, languages):
+    "As `make docs` does it; a single warning of Sphinx ends the tool with 1."
     chosen = [word for language in languages for word in ("--language", language)]
     done = subprocess.run([sys.executable, ROOT/"tools"/"make_site.py", "--out", out/"docs",
                            "--work", out/"work", *chosen], capture_output=True, text=True,
                           cwd=ROOT, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr[-3000:]
-    return out/"docs"
 
 
 @pytest.fixture(scope="module")
