@@ -273,7 +273,7 @@ def test_constraints_fit_the_requirements():
     lines = (ROOT/"constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
     pinned = {canonicalize_name(name): version for name, version in pins.items()}
-    for needed in requirements(["", "labs_", "offline_", "data_", "dev_"]):
+    for needed in requirements(["", "labs_", "offline_", "data_", "docs_", "dev_"]):
         name = canonicalize_name(needed.name)
         if name != "setuptools":  # pip freeze leaves it out
             assert name in pinned, f"{name}: pip freeze --exclude-editable > constraints.txt"
