@@ -80,6 +80,9 @@ def address(page, link):
 def test_the_order_is_that_of_the_sidebar(site, languages):
     "The bar shows the sections, and beside each page stand the pages of its section, in order."
     assert [names[0] for names, *_ in tool.sections()] == SECTIONS
+    pages = {path.relative_to(ROOT).as_posix() for folder in ("docs", "labs/student")
+             for path in (ROOT/folder).glob("*.[mi]*")}
+    assert len(pages) > 10 and pages <= set(tool.sources())
     for number, language in enumerate(languages):
         start = "zh/"*number
         bar = site[f"{start}index.html"].select(".navbar-header-items li.nav-item > a")

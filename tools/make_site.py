@@ -53,8 +53,7 @@ def sections():
         rows = [row if isinstance(row, dict) else {row: None} for row in part["contents"]]
         pages = {posixpath.normpath(f"nbs/{path}"): title
                  for row in rows for path, title in row.items()}
-        there = {path: title for path, title in pages.items() if (ROOT/path).exists()}
-        found.append((part["section"], part["says"], there))
+        found.append((part["section"], part["says"], pages))
     return found
 
 
