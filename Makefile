@@ -6,7 +6,7 @@
 #   make test    what a change must pass, ten to twelve minutes on two cores
 #   make test-all  that, the slow cells, long tests, and every notebook in the browser, nightly in the workflow
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
-#   make docs    the documentation site in _docs (needs Quarto)
+#   make docs    the documentation site in _docs, in Chinese in _docs/zh; no network but for the installation
 #   make readme  README.md from nbs/index.ipynb
 #   make clean   remove what can be made again, but for .venv and runs
 # TORCH=cpu makes .venv with PyTorch's build for CPUs, a much smaller download on Linux: make demo TORCH=cpu
@@ -51,9 +51,8 @@ test-all: .venv/test
 bench: .venv-bench/ok
 	.venv-bench/bin/python benchmarks/bench.py
 
-docs: .venv/test
-	@command -v quarto >/dev/null || { echo "make docs needs Quarto, which is not installed: https://quarto.org/docs/get-started"; exit 1; }
-	PATH="$(CURDIR)/$(bin):$$PATH" nbdev_docs
+docs: .venv/docs
+	$(bin)/python tools/make_site.py
 
 readme: .venv/test
 	$(bin)/python tools/readme.py
@@ -66,8 +65,9 @@ clean:
 .venv/demo: extras = offline
 .venv/lab:  extras = offline,labs
 .venv/labs: extras = offline,labs,grade
-.venv/test: extras = offline,labs,grade,data,dev
-.venv/demo .venv/lab .venv/labs .venv/test: settings.ini setup.py pyproject.toml
+.venv/docs: extras = offline,docs
+.venv/test: extras = offline,labs,grade,data,docs,dev
+.venv/demo .venv/lab .venv/labs .venv/docs .venv/test: settings.ini setup.py pyproject.toml
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { echo "$(PYTHON) lacks its venv module: apt install python3-venv, then again"; exit 1; }
 	@test -e .venv/ok || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/ok

@@ -1,4 +1,4 @@
-"Makes README.md from nbs/index.ipynb and its stored outputs, no Quarto: `python tools/readme.py`."
+"Makes README.md from nbs/index.ipynb and its stored outputs: `python tools/readme.py`."
 import posixpath
 import re
 from pathlib import Path
