@@ -27,27 +27,20 @@ SECTIONS = "Start Course Trust Aims Teach Engine API Results More".split()
 
 
 @pytest.fixture(scope="module")
-def languages(request):
-    "What is built: English, with --all Chinese too."
-    return ["en", "zh"] if request.config.getoption("--all") else ["en"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, languages):
+def folder(tmp_path_factory):
     "The site, built once for all processes of the tests."
     base = tmp_path_factory.getbasetemp()
     out = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)/"site"
     with FileLock(f"{out}.lock"):
         if not out.exists():
-            build(out, languages)
+            build(out)
     return out/"docs"
 
 
-def build(out, languages):
+def build(out):
     "As `make docs` does it; a single warning of Sphinx ends the tool with 1."
-    chosen = [word for language in languages for word in ("--language", language)]
     done = subprocess.run([sys.executable, ROOT/"tools"/"make_site.py", "--out", out/"docs",
-                           "--work", out/"work", *chosen], capture_output=True, text=True,
+                           "--work", out/"work"], capture_output=True, text=True,
                           cwd=ROOT, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr[-3000:]
 
@@ -77,13 +70,13 @@ def address(page, link):
     return unquote(path).lstrip("/"), unquote(anchor)
 
 
-def test_the_order_is_that_of_the_sidebar(site, languages):
+def test_the_order_is_that_of_the_sidebar(site):
     "The bar shows the sections, and beside each page stand the pages of its section, in order."
     assert [names[0] for names, *_ in tool.sections()] == SECTIONS
     pages = {path.relative_to(ROOT).as_posix() for folder in ("docs", "labs/student")
              for path in (ROOT/folder).glob("*.[mi]*")}
     assert len(pages) > 10 and pages <= set(tool.sources())
-    for number, language in enumerate(languages):
+    for number, language in enumerate(["en", "zh"]):
         start = "zh/"*number
         bar = site[f"{start}index.html"].select(".navbar-header-items li.nav-item > a")
         names = [names[number] for names, _, pages in tool.sections()
@@ -97,17 +90,17 @@ def test_the_order_is_that_of_the_sidebar(site, languages):
                 assert [address(page, link)[0] for link in links] == wanted, page
 
 
-def test_every_page_is_in_both_languages(site, languages):
+def test_every_page_is_in_both_languages(site):
     "Each page links to the same page of the other language, and says which language it is in."
     english = {name for name in site if not name.startswith("zh/")}
     assert len(english) > 75
-    assert {f"zh/{name}" for name in english if "zh" in languages} == set(site) - english
+    assert {f"zh/{name}" for name in english} == set(site) - english
     for name, page in site.items():
         other = name.removeprefix("zh/") if name.startswith("zh/") else f"zh/{name}"
         links = attributes(page, "a.language", "href")
         assert links and {address(name, link) for link in links} == {(other, "")}
         assert page.html["lang"] == ("zh-CN" if name.startswith("zh/") else "en")
-    for path in tool.sources()*("zh" in languages):
+    for path in tool.sources():
         page = site[f"zh/{tool.page_of(path)}.html"]
         marked = page.select(".untranslated + [lang=en] h1")
         assert bool(marked) == (tool.chinese(path) is None), path
