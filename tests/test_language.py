@@ -92,6 +92,18 @@ def test_table():
         assert set(range(there)) - numbers <= plurals, f"{english}: a part is left out"
 
 
+def test_lists():
+    "A template does not take the rest of a list for one of its parts."
+    listed = "accuracy, balanced accuracy, AUROC, sensitivity, specificity, precision, f1"
+    said = "准确率，平衡准确率，AUROC，灵敏度，特异度，精确率，F1"
+    assert translate(f"The metrics are {listed}.", "zh") == f"指标为：{said}。"
+    classes = "80 glioma, 80 meningioma, 80 notumor, 80 pituitary"
+    found = translate(f"By class: {classes}.", "zh")
+    assert found == "按类别：胶质瘤 80，脑膜瘤 80，无肿瘤 80，垂体瘤 80。"
+    people = "3 subjects known for 9 of 9 slices (manifest.csv)."
+    assert translate(f"home, 9 slices; {people}", "zh").startswith("home，9 张切片；9 张切片中有")
+
+
 def test_terms():
     "Words of the glossary are used as it has them."
     file = ROOT/"locale"/"zh"/"glossary.csv"
