@@ -39,7 +39,8 @@ squash ssim std svm swin tcga torch torchvision tripod vgg vit widen wilson yes"
 
 def unknown_words(text):
     "English words of a text that a Chinese reader would not expect there."
-    words = re.findall(r"[A-Za-z][A-Za-z'_-]+", re.sub(r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+", " ", text))
+    names = r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+|[\w-]+-(frozen|random|finetuned)"   # cells of a plan
+    words = re.findall(r"[A-Za-z][A-Za-z'_-]+", re.sub(names, " ", text))
     return [word for word in words if word.lower().strip("_-") not in SAME]
 
 
