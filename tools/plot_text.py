@@ -44,12 +44,7 @@ NAMES = re.compile(r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+|btnb \w+|EfficientNet-Lite|"
 
 def unknown_words(text):
     "English words of a text that a Chinese reader would not expect there."
-<<<<<<< HEAD
     words = re.findall(r"[A-Za-z][A-Za-z'_-]+", NAMES.sub(" ", text))
-=======
-    names = r"\$.*?\$|\S*[/\\]\S*|\w+\.\w+|[\w-]+-(frozen|random|finetuned)"   # cells of a plan
-    words = re.findall(r"[A-Za-z][A-Za-z'_-]+", re.sub(names, " ", text))
->>>>>>> language
     return [word for word in words if word.lower().strip("_-") not in SAME]
 
 
