@@ -1,6 +1,6 @@
 # %% [markdown]
 # # Solutions: engine, first half
-# > Anatomy, files, pictures, stores, duplicates, weights, networks
+# > Anatomy, texts in two languages, files, pictures, stores, duplicates, weights, networks
 #
 # For the teacher: solutions of the exercises of these notebooks of the engine, each under the link
 # to its notebook. They are for those who work on the library, so the answers are short. All cells
@@ -117,6 +117,37 @@ assert max(lost[level] for level in range(-10, 61, 10)) < .001 < lost[-40]
 # of the brain tell the level. Below, the eyes, nose, sinuses, jaws, inner ears and the spine are
 # gone, and streaks stand in their place; what still tells the level is the cerebellum, the
 # brainstem, the temporal lobes, the arteries at the base, and the outline with its ears.
+
+# %% [markdown]
+# ## [Catalogue](../../../nbs/engine/00_catalogue.ipynb)
+#
+# > 1. Which text would `"{} {}"` as a template fit, and what would go wrong without the rule on
+# > letters?
+
+# %%
+from brain_tumor_nb import catalogue
+
+any_two = catalogue._pattern("{} {}")
+assert any_two.fullmatch("glioma axial") and any_two.fullmatch("a folder of mine")
+assert catalogue._fits("{} {}", 0, ["glioma", "axial"], True)               # both are known
+assert not catalogue._fits("{} {}", 0, ["a", "folder of mine"], False)
+
+# %% [markdown]
+# Every text with a space in it. Without the rule, each text that the table does not know, such as
+# the name of somebody's folder, would be cut at its first space, and a part that the table happens
+# to know would become Chinese in the middle of it. With the rule, a template without words of its
+# own takes a text only if the table knows all of its parts.
+#
+# > 2. Add a language: which file is new, and which line of code changes?
+
+# %%
+assert catalogue.LANGUAGES == ("en", "zh")
+assert catalogue.read_catalogue("zh")["meningioma"] == "脑膜瘤"
+
+# %% [markdown]
+# The file `languages/fr.csv` (for French) is new, and `LANGUAGES` gets `"fr"`. Its second column
+# must be named `chinese`, as `read_catalogue` asks for it: a name such as `translation` would suit
+# more languages. Where its letters are in DejaVu Sans, figures need no other font.
 
 # %% [markdown]
 # ## [Core](../../../nbs/engine/00_core.ipynb)
