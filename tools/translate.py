@@ -146,6 +146,9 @@ def update(name, book):
     catalogue = read_catalogue(name)
     catalogue.update(template, update_creation_date=False)
     catalogue.obsolete.clear()
+    for message in catalogue:       # babel reads what a paragraph was before as a comment
+        said = message.user_comments
+        message.user_comments = [line for line in said if not line.startswith("|")]
     po_file(name).parent.mkdir(parents=True, exist_ok=True)
     with open(po_file(name), "wb") as file:
         file.write(HEADER.encode())
