@@ -152,7 +152,8 @@ def test_editable_install_is_found_from_the_folder_above(wheel, run, tmp_path):
     zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path/"site")
     code = ("import site; site.addsitedir('site'); import brain_tumor_nb as b; "
             "print(b.__version__, *b.__path__)")
-    version, found = elsewhere(sys.executable, "-c", code, cwd=tmp_path).stdout.split(maxsplit=1)
+    out = elsewhere(sys.executable, "-S", "-c", code, cwd=tmp_path).stdout
+    version, found = out.split(maxsplit=1)
     assert version == cfg["version"] and Path(found.strip()).samefile(clone/"brain_tumor_nb")
 
 
