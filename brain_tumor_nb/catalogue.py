@@ -76,6 +76,16 @@ def _fits(template, letters, parts, known):
     return known or letters > 3 and not ahead
 
 
+class _Part:
+    "What stands in a text for a `{}` of its template, as written and as the table knows it."
+
+    def __init__(self, text, known):
+        self.text,self.known = text,known
+
+    def __format__(self, kind):
+        return self.text if kind == "s" or self.known is None else self.known
+
+
 def _fill(text, language):
     "The translation by the first template that fits a text; None if none does."
     for template,letters,pattern,translated in _templates(language):
@@ -84,9 +94,7 @@ def _fill(text, language):
             parts = [part.strip() for part in match.groups()]
             found = [_find(part, language) for part in parts]
             if _fits(template, letters, parts, None not in found):
-                filled = translated.format(*(part if known is None else known
-                                             for part,known in zip(parts, found)))
-                return _BESIDE.sub(" ", filled)
+                return _BESIDE.sub(" ", translated.format(*map(_Part, parts, found)))
     return None
 
 

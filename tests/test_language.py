@@ -85,7 +85,7 @@ def test_table():
     assert [row[0] for row in rows] == sorted(CHINESE, key=lambda text: (text.lower(), text))
     for english, chinese in rows:
         assert english == english.strip() and chinese == chinese.strip(), english
-        there, asked = english.count("{}"), re.findall(r"\{(\d*)\}", chinese)
+        there, asked = english.count("{}"), re.findall(r"\{(\d*)(?::s)?\}", chinese)
         numbers = {int(n) for n in asked if n} or set(range(len(asked)))
         plurals = {k for k, before in enumerate(english.split("{}")[:-1]) if before[-1:].isalpha()}
         assert numbers <= set(range(there)) and "".join(asked) == "" or "" not in asked, english
