@@ -25,6 +25,7 @@ suppress_warnings = ["myst.header"]         # a level of headings may be left ou
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/icon.svg"       # without one a browser asks for /favicon.ico
 templates_path = ["_templates"]
 html_use_index = html_copy_source = False
 html_math_renderer = "mathml"
@@ -80,7 +81,14 @@ def mark_language(app, page, template, context, tree):
         context["body"] = f'{note}<div lang="en">{context["body"]}</div>'
 
 
+def name_once(app, page, template, context, tree):
+    "The title of the home page is the name, which other titles end with."
+    if page == app.config.root_doc:
+        context["docstitle"] = ""
+
+
 def setup(app):
     app.add_config_value("untranslated", [], "html")
     app.add_html_math_renderer("mathml", (show_formula, None), (show_formula, None))
     app.connect("html-page-context", mark_language)
+    app.connect("html-page-context", name_once)

@@ -223,8 +223,10 @@ def test_in_a_browser(folder, site):
     with served(folder) as home, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 390, "height": 800})
-        asked = []
+        asked, said = [], []
         page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda line: said.append((page.url, line.type, line.text)))
+        page.on("pageerror", lambda error: said.append((page.url, "error", str(error))))
         for name in [name for name in site if "search" not in name][::3]:
             page.goto(f"{home}/{name}")
             wide = page.evaluate("document.documentElement.scrollWidth")
@@ -235,3 +237,4 @@ def test_in_a_browser(folder, site):
             page.locator("#search-results li").nth(2).wait_for(timeout=20_000)
         browser.close()
     assert all(url.startswith((home, "data:")) for url in asked)
+    assert [line for line in said if line[1] == "error"] == []
