@@ -153,6 +153,25 @@ def test_grading(name, tmp_path):
     assert minutes < 5
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", labs.names())
+def test_chinese_edition_is_graded(name, tmp_path):
+    "By the same course: 0 as handed out, full marks with the solutions in its cells."
+    labs.make_course(tmp_path, [name])
+    book = nbformat.read(ROOT/"labs/student/zh"/f"{name}.ipynb", as_version=4)
+    grade_labs.hand_in(tmp_path, name, "as_handed_out", book)
+    solved = {cell.metadata.nbgrader.grade_id: cell.source
+              for cell in labs.instructor(name).cells if "nbgrader" in cell.metadata}
+    for cell in book.cells:
+        role = cell.metadata.get("nbgrader", {})
+        if role.get("solution") and cell.cell_type == "code":
+            cell.source = solved[role["grade_id"]]
+    grade_labs.hand_in(tmp_path, name, "solved", book)
+    assert grade_labs.autograde(tmp_path, name).returncode == 0
+    sums = {who: sum(marks.values()) for who, marks in grade_labs.scores(tmp_path, name).items()}
+    assert sums == {"as_handed_out": 0, "solved": len(labs.marks(name))}
+
+
 def exercises(path):
     "The exercises of a notebook, each as one line."
     for cell in nbformat.read(path, as_version=4).cells:

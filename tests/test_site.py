@@ -106,6 +106,15 @@ def test_every_page_is_in_both_languages(site):
         assert bool(marked) == (tool.chinese(path) is None), path
 
 
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_no_folder_of_somebody_is_emptied(tmp_path, monkeypatch, option):
+    (tmp_path/"mine").write_bytes(b"x")
+    monkeypatch.setattr(sys, "argv", ["make_site.py", option, str(tmp_path)])
+    with pytest.raises(SystemExit, match="give a new folder"):
+        tool.main()
+    assert (tmp_path/"mine").exists()
+
+
 def test_titles_headings_and_pictures(site):
     "One title and one first heading a page; no level left out; each picture says what it shows."
     for name, page in site.items():
@@ -126,7 +135,7 @@ def test_nothing_is_loaded_from_outside(folder, site):
         assert loaded, name
     for style in folder.rglob("*.css"):
         text = style.read_text(encoding="utf-8")
-        assert not re.search(r"url\([\"']?(https?:)?//|@import \\W*http", text), style.name
+        assert not re.search(r"url\([\"']?(https?:)?//|@import \W*http", text), style.name
 
 
 def leads_nowhere(folder, ids, name, link):

@@ -167,6 +167,31 @@ def test_paragraphs():
     assert translate.blocks(text)[4] == "- A second item.\n"
 
 
+def test_anchors():
+    "A heading's anchor holds its code, as on GitHub and on the site."
+    assert translate.slug("## Validation: `eval` and `no_grad`") == "validation-eval-and-no_grad"
+    assert translate.slug("# **Bold**, [a link](b.ipynb)") == "bold-a-link"
+    assert translate.slug("## 验证：`eval`") == "验证eval"
+
+
+@pytest.mark.parametrize("content, line", [
+    ('msgid "a word"\nmsgstr "词\n\nmsgid "b"\nmsgstr "乙"\n'.encode(), "line 9: "),
+    ('msgid "a word"\nmsgstr "a "b" c"\n'.encode(), "line 9: "),
+    ('msgid "a word"\n\nmsgid "b"\nmsgstr "乙"\n'.encode(), "missing msgstr"),
+    ('msgid "a word"\nmsgstr "词"\n'.encode("gbk"), "is no UTF-8")],
+    ids=["open", "inner", "missing", "gbk"])
+def test_a_damaged_catalogue_is_told_and_kept(tmp_path, monkeypatch, content, line):
+    "In one line; an update writes nothing, so no translation is lost."
+    monkeypatch.setattr(translate, "LOCALE", tmp_path)
+    before = translate.HEADER.encode() + content
+    translate.po_file("x").write_bytes(before)
+    cell = nbformat.v4.new_markdown_cell("a word")
+    with pytest.raises(SystemExit) as end:
+        translate.update("x", nbformat.v4.new_notebook(cells=[cell]))
+    assert line in end.value.code and len(end.value.code.splitlines()) == 1
+    assert translate.po_file("x").read_bytes() == before
+
+
 def test_update_marks_a_changed_paragraph(tmp_path, monkeypatch):
     "Its translation is kept as fuzzy, and is not used until somebody has looked at it."
     monkeypatch.setattr(translate, "LOCALE", tmp_path)

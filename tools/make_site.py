@@ -331,6 +331,9 @@ def main():
     ask.add_argument("--work", type=Path, default=ROOT/"_proc", help="what Sphinx reads")
     ask.add_argument("--language", choices=LANGUAGES, action="append", help="default: both")
     args = ask.parse_args()
+    for folder, ours in ((args.out, ROOT/cfg["doc_path"]), (args.work, ROOT/"_proc")):
+        if folder.resolve() != ours and folder.exists():
+            sys.exit(f"make_site: {folder} is there already, give a new folder")
     for folder in (args.out, args.work):
         shutil.rmtree(folder, ignore_errors=True)
     begun = time.time()

@@ -8,6 +8,7 @@ from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = "README_files"  # where the pictures go
+LINK = re.compile(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])")
 
 
 def shown(cell) -> bool:
@@ -52,8 +53,7 @@ def readme(source=ROOT/"nbs"/"index.ipynb", say=str):
     for i, cell in enumerate(nb.cells):
         text = text.replace(f"![png]({files}/output_{i}_",
                             f"![{cell.metadata.get('alt')}]({files}/output_{i}_")
-    text = re.sub(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])",
-                  lambda match: from_root(match, folder), text)
+    text = LINK.sub(lambda match: from_root(match, folder), text)
     text = re.sub(r"[ \t]+$", "", text, flags=re.M)
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     made = source.relative_to(ROOT).as_posix()

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import nbformat
 from babel.messages.catalog import Catalog
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import PoFileError, read_po, write_po
 from markdown_it import MarkdownIt
-from readme import readme, save
+from readme import LINK, readme, save
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCALE = ROOT/"locale"/"zh"
@@ -40,8 +40,8 @@ if os.path.isdir("{up}zh"):
     os.chdir("{up}{folder}")        # where the tables are, beside the English notebook"""
 AT_HOME = {"index", "tutorial", "01_data", "02_normalization"}     # need no table beside them
 DIRECTIVE = re.compile(r"^#\| ?(default_exp|exporti|exports|export)\b.*\n?", re.M)
-LINK = re.compile(r"(\]\(|(?:href|src)=\")([^)\s\"]+)([)\s\"])")
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S)
+PO_LINE = re.compile(r'\s*|#.*|(msg(id|str) )?"([^"\\]|\\.)*"\s*')
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 WORD = re.compile(r"[A-Za-z]{2}")
 
@@ -131,11 +131,21 @@ def po_file(name):
 
 
 def read_catalogue(name):
-    "The messages of a notebook by their English text."
-    if not po_file(name).exists():
+    "The messages of a notebook by their English text; a damaged file ends the tool in one line."
+    path = po_file(name)
+    if not path.exists():
         return Catalog(locale="zh_CN")
-    with open(po_file(name), "rb") as file:
-        return read_po(file, locale="zh_CN")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        for number, line in enumerate(lines, 1):        # babel drops what it cannot read
+            if not PO_LINE.fullmatch(line):
+                sys.exit(f"{path}, line {number}: no text between two \": {line[:60]}")
+        return read_po(lines, locale="zh_CN", abort_invalid=True)
+    except PoFileError as e:
+        said = str(e).removesuffix(f" on {e.lineno}")
+        sys.exit(f"{path}, line {e.lineno + 1}: {said}")
+    except UnicodeDecodeError as e:
+        sys.exit(f"{path} is no UTF-8 ({e.reason}): save it as UTF-8")
 
 
 def update(name, book):
@@ -261,9 +271,15 @@ def check(name, book):
 
 # ------------------------------------------------------------------ the output
 
+def heading_text(heading):
+    "What a reader sees of a heading, with code."
+    inline = MarkdownIt("commonmark").parseInline(heading.lstrip("# "))[0]
+    return "".join(child.content for child in inline.children)
+
+
 def slug(heading):
     "The anchor of a heading, as GitHub and the site make it."
-    words = re.sub(r"[^\w\- ]", "", plain(heading.lstrip("# ")).strip().lower())
+    words = re.sub(r"[^\w\- ]", "", heading_text(heading).strip().lower())
     return words.replace(" ", "-")
 
 
@@ -335,11 +351,11 @@ def keep_outputs(book, path):
     "Take stored outputs from the Chinese notebook as it is, where the code is the same."
     if not path.exists():
         return
-    old = {cell.source: cell.outputs for cell in nbformat.read(path, 4).cells
+    old = {(cell.id, cell.source): cell.outputs for cell in nbformat.read(path, 4).cells
            if cell.cell_type == "code"}
     for cell in book.cells:
-        if cell.cell_type == "code" and cell.source in old:
-            cell.outputs = old[cell.source]
+        if (cell.id, cell.source) in old:
+            cell.outputs = old[cell.id, cell.source]
 
 
 def execute(path):
