@@ -179,3 +179,12 @@ def test_binder_python():
     version = (ROOT/".binder"/"runtime.txt").read_text(encoding="utf-8").strip()
     workflow = (ROOT/".github"/"workflows"/"test.yml").read_text(encoding="utf-8")
     assert f'"{version.removeprefix("python-")}"' in re.search(r"python: (\[.+\])", workflow)[1]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md", ".github/workflows/test.yml"])
+def test_without_make_the_same_is_installed(name):
+    "On Windows: the extras of `make test`."
+    makefile = (ROOT/"Makefile").read_text(encoding="utf-8")
+    extras = re.search(r"^\.venv/test: +extras = (\S+)", makefile, re.M)[1]
+    text = (ROOT/name).read_text(encoding="utf-8")
+    assert f'.venv\\Scripts\\python -m pip install -e ".[{extras}]"' in text

@@ -25,9 +25,10 @@ PLACES = {"settings.ini": r"(?m)^version = (\S+)$",
 
 
 def versions(root=ROOT):
-    "The version that each place names."
-    return {name: re.search(pattern, (Path(root)/name).read_text(encoding="utf-8"))[1]
-            for name, pattern in PLACES.items()}
+    "The version that each place names; None where it names none."
+    found = {name: re.search(pattern, (Path(root)/name).read_text(encoding="utf-8"))
+             for name, pattern in PLACES.items()}
+    return {name: match and match[1] for name, match in found.items()}
 
 
 def step(title, *command, cwd=ROOT, lines=3):
