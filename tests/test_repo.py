@@ -367,7 +367,8 @@ def test_every_picture_is_listed():
     assert unlisted == [], "neither in tests/pictures.csv nor in the sample's manifest"
     assert absent == [], "listed, but without a picture"
     for name, row in listed.items():
-        assert set(row["shows"].split()) <= {"simulated", "sample", "measurements", "font"}, name
+        assert set(row["shows"].split()) <= {"simulated", "sample", "measurements", "font",
+                                             "drawing"}, name
         assert row["shows"] and row["source"] and row["licence"], name
         assert "CC BY 4.0" in row["licence"] or "sample" not in row["shows"].split(), name
 
