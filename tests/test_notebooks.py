@@ -45,7 +45,7 @@ def test_notebooks(run, paths, reads, request):
     names = "|".join(re.escape(path.name) for path in paths)
     options = ["--flags", " ".join(flags)] if flags else []
     out = run("nbdev_test", "--path", paths[0].parent, "--file_re", f"^({names})$", "--do_print",
-              "--n_workers", 0, *options, BRAIN_TUMOR_DATA=data)
+              "--skip_folder_re", "^([_.]|zh$)", "--n_workers", 0, *options, BRAIN_TUMOR_DATA=data)
     assert out.count("- Completed") == len(paths) and "Success" in out, out
 
 
