@@ -3,7 +3,7 @@
 #   make lab     JupyterLab, open at the tutorial
 #   make labs    the labs: student editions, and the course that nbgrader grades by (labs/teacher.md)
 #   make check   style and the checkout as a whole, under two minutes
-#   make test    what a change must pass, ten to twelve minutes on two cores
+#   make test    what a change must pass, about thirteen minutes on two cores
 #   make test-all  that, the slow cells, long tests, and every notebook in the browser, nightly in the workflow
 #   make bench   measure speed, memory and scale against other libraries, an hour or more (benchmarks/README.md)
 #   make docs    the documentation site in _docs, in Chinese in _docs/zh; no network but for the installation

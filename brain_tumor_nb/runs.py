@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'check_run', 'lock_run', 'claim_run', 'begin_run', 'describe_data', 'mean_history', 'record_run',
            'selection_note', 'run_summary', 'below_chance', 'judge_score', 'data_section', 'settings_section',
-           'open_folder', 'make_splits', 'train_run', 'near_left_out', 'check_classes', 'new_folder',
+           'open_folder', 'kept_together', 'make_splits', 'train_run', 'near_left_out', 'check_classes', 'new_folder',
            'predictions_by_each', 'evaluate_run', 'check_paths', 'check_labels', 'check_predictions',
            'score_predictions']
 
@@ -36,7 +36,7 @@ from .parallel import check_jobs, train_folds
 from .predictions import Predictions, merge_classes
 from .processes import join_world
 from .splitting import (Split, describe_subjects, find_groups, make_folds, make_split,
-                                      refuse_withdrawn, unseen_slices)
+                                      read_subjects, refuse_withdrawn, unseen_slices)
 from .training import COLUMNS, Config, History, plot_accuracy, plot_loss
 
 # %% ../nbs/engine/09_runs.ipynb #01f029eb
@@ -470,6 +470,14 @@ def open_folder(data:str|Path|None, # a folder, "phantom" or "sample"; None: see
     asked = [fn for judge in judges for fn in getattr(judge, "scan", ())]
     return MRIFolder(find_data(data), scan=(thumbnail, *asked))
 
+# %% ../nbs/engine/09_runs.ipynb #a7c31f20
+def kept_together(folder:MRIFolder, # an opened folder
+                  split:str         # what was asked for, one of `SPLITS`
+                 )->str:            # what the slices are really split by
+    "A split by patients is one by near-duplicates where no subject is known."
+    alone = split == "patients" and read_subjects(folder) is None
+    return "near-duplicates" if alone else split
+
 # %% ../nbs/engine/09_runs.ipynb #37f891a2
 def make_splits(folder:MRIFolder, # an opened folder
                 groups,           # int [N], see `find_groups`
@@ -482,9 +490,9 @@ def make_splits(folder:MRIFolder, # an opened folder
             for s in make_folds(folder, groups, config.folds, config.seed + r)]
 
 
-def _split_words(groups, splits, config):
+def _split_words(by, groups, splits, config):
     "How the slices were split, for a terminal."
-    text = f"split by {config.split}: {groups.max() + 1} groups, "
+    text = f"split by {by}: {groups.max() + 1} groups, "
     if config.folds == 1:
         train,valid = len(splits[0].train),len(splits[0].valid)
         return text + f"{train} slices to train, {valid} to validate"
@@ -492,13 +500,13 @@ def _split_words(groups, splits, config):
     return text + f"{config.folds} folds{repeated}"
 
 
-def _how(config):
+def _how(by, config):
     "What predicted each slice, in a sentence."
     folds = config.folds*config.repeats
     what = f"{folds} folds, pooled" if folds > 1 else "one split"
     several = ", each slice several times"*(config.repeats > 1)
     return ("Each slice was predicted by a network that saw neither it nor its group in training "
-            f"({what}, split by {config.split}{several}).")
+            f"({what}, split by {by}{several}).")
 
 
 def _silent(line):
@@ -535,13 +543,14 @@ def train_run(data:str|Path|None,      # one sub-folder per class, "phantom"; No
         say(describe_subjects(folder))
         groups = find_groups(folder, config.split)
         splits = make_splits(folder, groups, config)
-        say(_split_words(groups, splits, config))
+        by = kept_together(folder, config.split)
+        say(_split_words(by, groups, splits, config))
         team.on_first(lambda: begin_run(run, config, classes, overwrite))
         parts,histories = train_folds(folder, splits, config, run.path, resume, jobs, progress, say,
                                       team)
         def finish():
             pred = Predictions.concat(parts)
-            record_run(run, pred, folder, groups, _how(config), histories)
+            record_run(run, pred, folder, groups, _how(by, config), histories)
             run.judge(folder, judges, say)
         team.on_first(finish)
         return run

@@ -28,7 +28,8 @@ from .learners import make_learner, show_progress
 from .parallel import train_folds
 from .predictions import Predictions
 from .probes import PROBES, probe_features, run_probe
-from .runs import Run, begin_run, check_run, judge_score, lock_run, record_run
+from .runs import (Run, begin_run, check_run, judge_score, kept_together, lock_run,
+                                 record_run)
 from .splitting import Split, find_groups, make_folds
 from .training import FEW, Config
 
@@ -182,14 +183,15 @@ def cell_splits(folder:MRIFolder, # an opened folder
     return {k: shrink_training(folds[k], folder.targets, cell.share, split_seed) for k in chosen}
 
 # %% ../nbs/engine/16_sweep.ipynb #1fa62dd7
-def _words(cell):
+def _words(folder, cell):
     "What predicted each slice, in a sentence."
     what = f"the probe {cell.probe} (seed {cell.config.seed})" if cell.probe else "a network"
     share = f", on {cell.share:.0%} of the patients for training"*(cell.share < 1)
     folds = f"folds {', '.join(map(str, cell.only))} of {cell.config.folds}" if cell.only else (
         f"{cell.config.folds} folds, pooled")
+    by = kept_together(folder, cell.config.split)
     return (f"Each slice was predicted by {what} that saw neither it nor its group in training "
-            f"({folds}, split by {cell.config.split}{share}).")
+            f"({folds}, split by {by}{share}).")
 
 
 def check_cell(folder:MRIFolder, # an opened folder
@@ -208,7 +210,8 @@ def check_cell(folder:MRIFolder, # an opened folder
         held = {folder.paths[i]: k for k,s in splits.items() for i in s.valid}
         pred,data = run.predictions,run.data
         return bool(pred and data and data["hash"] == data_hash(folder)
-                    and data["how"] == _words(cell) and dict(zip(pred.paths, pred.folds)) == held)
+                    and data["how"] == _words(folder, cell)
+                    and dict(zip(pred.paths, pred.folds)) == held)
     pick_device(config.device)
     make_learner(config, classes).check()
     done = check_run(run, config, classes, data_hash(folder), resume=there)
@@ -230,7 +233,7 @@ def _ask_probe(folder, groups, cell, run, splits):
     pred = replace(pred, folds=[numbers[k] for k in pred.folds],
                    groups=groups[[folder.paths.index(p) for p in pred.paths]])
     with lock_run(run.path):
-        record_run(run, pred, folder, groups, _words(cell))
+        record_run(run, pred, folder, groups, _words(folder, cell))
         run.judge(folder, [judge_score])
     return run
 
@@ -259,7 +262,7 @@ def train_cell(folder:MRIFolder,       # an opened folder
         parts,histories = train_folds(folder, list(splits.values()), config, run.path, True,
                                       progress=False, say=tell, seed=config.seed)
         parts = [replace(p, folds=[k]*len(p)) for k,p in zip(splits, parts)]
-        record_run(run, Predictions.concat(parts), folder, groups, _words(cell), histories)
+        record_run(run, Predictions.concat(parts), folder, groups, _words(folder, cell), histories)
         run.judge(folder, [judge_score])
     return run
 

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,16 @@ def test_stopped_and_resumed(run, slices, tmp_path, how, processes):
     run("btnb", *resumed, "--out", tmp_path/"part")
     for name in ("predictions.csv", "history.csv", "model.safetensors"):
         assert (tmp_path/"part"/name).read_bytes() == (tmp_path/"whole"/name).read_bytes()
+
+
+def test_split_where_no_patient_is_known(tmp_path):
+    "Then nothing says that it was by patients, which is what was asked for."
+    folder = shutil.copytree(phantom_folder(subjects=4, slices=2, seed=8), tmp_path/"bare")
+    (folder/"manifest.csv").unlink()
+    out = said("train", folder, "--out", tmp_path/"r", *QUICK, "--epochs", 1)
+    page = (tmp_path/"r/report.html").read_text(encoding="utf-8")
+    assert "No subject is known" in out and "split by near-duplicates: " in out
+    assert "split by near-duplicates" in page and "split by patients" not in out + page
 
 
 def test_folds_and_four_classes(tmp_path):
